@@ -1,0 +1,63 @@
+# Commands people and CI rely on; `make help` lists them.
+PY      ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEV     := $(VENV)/.dev
+PAGES   := src/fairlead/server/web/index.html
+WEB_IN  := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+PIP     := $(BIN)/pip install -q --disable-pip-version-check --no-input -c constraints.txt
+
+.PHONY: help up down test check bench gen format web
+help:      ## list the commands
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 12
+
+up: ## build, start Fairlead on this machine (PORT=8470), run a sample workload
+	@$(MAKE) -s --no-print-directory -j2 $(RUNTIME) $(PAGES)
+	@FAIRLEAD_PORT_OPTION="make up PORT=8471" $(BIN)/fairlead up --sample $(if $(PORT),--port $(PORT))
+
+down: $(RUNTIME) ## stop what `make up` started; data stays
+	@$(BIN)/fairlead down
+
+test: ## run every test that can run on this machine
+	@$(MAKE) -s --no-print-directory -j2 $(DEV) $(PAGES)
+	@$(BIN)/python -m tests.parts.install
+	@$(BIN)/python -m pytest -q
+
+check: $(DEV) ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check -q src tests bench
+	@$(BIN)/ruff check -q --no-cache src tests bench
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(DEV) ## benchmarks: a table, and JSON under bench/results/
+	@$(BIN)/python -m bench
+
+gen: $(DEV) ## regenerate committed reference files
+	@$(BIN)/python -m tests.parts.generate
+
+format: $(DEV) ## rewrite the sources in the house format
+	@$(BIN)/ruff format -q src tests bench
+	@$(BIN)/ruff check -q --fix src tests bench
+
+web: $(PAGES) ## build the web pages
+
+$(BIN)/pip:
+	@echo "Making a virtual environment ..."
+	@$(PY) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@$(PY) -m venv $(VENV)
+
+$(RUNTIME): pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing what Fairlead needs ..."
+	@$(PIP) -e .
+	@touch $@
+
+$(DEV): $(RUNTIME)
+	@echo "Installing what the tests need ..."
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+$(PAGES): $(WEB_IN) | $(BIN)/pip
+	@echo "Building the web pages ..."
+	@PYTHON=$(BIN)/python sh web/build.sh
+	@touch $@

@@ -1,0 +1,65 @@
+"""`fairlead nodepool`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from fairlead.cli import output
+from fairlead.cli.lookup import by_name, cluster_of
+from fairlead.cli.rest import Rest
+from fairlead.cli.rows import plain
+from fairlead.runtime.errors import Invalid
+
+_PATH = "/api/v1/node-pools"
+
+
+@click.group()
+def nodepool() -> None:
+    """Node pools: nodes with one label value, scheduled by themselves.
+
+    \b
+    Example:
+      fairlead nodepool create h100 --label nvidia.com/gpu.product=H100
+    """
+
+
+@nodepool.command(name="list")
+@output.OUTPUT
+def list_(**more: Any) -> None:
+    """All node pools."""
+    rows = Rest().get(_PATH)["nodepools"]
+    lines = [
+        [r["name"], r["phase"], f"{r['labelKey']}={r['labelValue']}" if r["labelKey"] else "all others"] for r in rows
+    ]
+    output.show(
+        plain(rows),
+        more["output"],
+        lambda: output.print_table(["NAME", "PHASE", "NODES"], lines),
+        names=[r["name"] for r in rows],
+    )
+
+
+@nodepool.command()
+@click.argument("name")
+@click.option("--label", required=True, metavar="KEY=VALUE", help="Nodes with this label belong to it.")
+@click.option("--cluster", default=None, help="Cluster, where there are several.")
+def create(name: str, label: str, cluster: str | None) -> None:
+    """Make a node pool."""
+    key, _, value = label.partition("=")
+    if not key or not value:
+        raise Invalid(f"--label {label!r} is no label with a value.", hint="Write KEY=VALUE.")
+    rest = Rest()
+    body = {"name": name, "labelKey": key, "labelValue": value, "clusterId": cluster_of(rest, cluster)["uuid"]}
+    rest.post(_PATH, body)
+    click.echo(f"Node pool {name} made.")
+
+
+@nodepool.command()
+@click.argument("name")
+def delete(name: str) -> None:
+    """Remove a node pool; its nodes fall to the default one."""
+    rest = Rest()
+    rest.delete(f"{_PATH}/{by_name(rest.get(_PATH)['nodepools'], name, 'node pool')['id']}")
+    click.echo(f"Node pool {name} removed.")

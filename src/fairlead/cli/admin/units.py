@@ -1,0 +1,152 @@
+"""`fairlead department` and `fairlead project`: the two levels that hold quota."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import click
+
+from fairlead.cli import output
+from fairlead.cli.admin import quota
+from fairlead.cli.lookup import by_name, cluster_of
+from fairlead.cli.options import named
+from fairlead.cli.rest import Rest
+from fairlead.cli.rows import unit as unit_row
+
+
+class _Unit(NamedTuple):
+    """One level. `first`: how to make the first one; `heads`, `cells`: columns that only it has; `right`: those of numbers."""
+
+    noun: str
+    first: str
+    heads: tuple[str, ...]
+    cells: Callable[[Any], list[str]]
+    right: tuple[str, ...] = ()
+
+    @property
+    def plural(self) -> str:
+        return f"{self.noun}s"
+
+    @property
+    def path(self) -> str:
+        return f"/api/v1/org-unit/{self.plural}"
+
+    def find(self, rest: Rest, name: str) -> Any:
+        return by_name(rest.get(self.path)[self.plural], name, self.noun)
+
+
+_DEPARTMENT = _Unit(
+    noun="department",
+    first="fairlead department create research --gpus 16",
+    heads=("PROJECTS",),
+    cells=lambda r: [str(len(r["children"]))],
+    right=("PROJECTS",),
+)
+_PROJECT = _Unit(
+    noun="project",
+    first="fairlead project create vision --gpus 4",
+    heads=("DEPARTMENT", "NAMESPACE"),
+    cells=lambda r: [(r["parent"] or {}).get("name", "-"), r["requestedNamespace"]],
+)
+
+
+@click.group()
+def department() -> None:
+    """Departments: quota over the projects of a part of the organisation.
+
+    \b
+    Example:
+      fairlead department create research --gpus 16
+    """
+
+
+@click.group()
+def project() -> None:
+    """Projects: a namespace with quota for one team.
+
+    \b
+    Example:
+      fairlead project create vision --gpus 4
+    """
+
+
+@department.command("create")
+@click.argument("name")
+@click.option("--cluster", default=None, help="Cluster, where there are several.")
+@quota.with_quota
+@output.OUTPUT
+def create_department(name: str, cluster: str | None, **asked: Any) -> None:
+    """Make a department."""
+    _create(_DEPARTMENT, name, cluster, asked, {})
+
+
+@project.command("create")
+@click.argument("name")
+@click.option("--department", default=None, help="Department it belongs to; `default` if left out.")
+@click.option("--namespace", default=None, help="Namespace; runai-NAME if left out.")
+@click.option("--cluster", default=None, help="Cluster, where there are several.")
+@quota.with_quota
+@output.OUTPUT
+def create_project(name: str, department: str | None, namespace: str | None, cluster: str | None, **asked: Any) -> None:
+    """Make a project."""
+    _create(_PROJECT, name, cluster, asked, {"parentId": department, "requestedNamespace": namespace})
+
+
+def _create(unit: _Unit, name: str, cluster: str | None, asked: dict[str, Any], more: dict[str, str | None]) -> None:
+    rest = Rest()
+    body = {
+        "name": name,
+        "clusterId": cluster_of(rest, cluster)["uuid"],
+        **{key: value for key, value in more.items() if value is not None},
+        "resources": quota.resources(rest, asked),
+    }
+    with named(quota.FIELDS):
+        made = rest.post(unit.path, body)
+    output.show(
+        unit_row(made), asked["output"], lambda: click.echo(f"{unit.noun.capitalize()} {name} made."), names=[name]
+    )
+
+
+def _add_verbs(group: click.Group, unit: _Unit, *, removal: str) -> None:
+    """The verbs both levels have alike. `removal`: what deleting does."""
+
+    @group.command("list", help=f"All {unit.plural} with quota and use, in GPUs.")
+    @output.OUTPUT
+    def list_(**more: Any) -> None:
+        rows = Rest().get(unit.path)[unit.plural]
+
+        def table() -> None:
+            if not rows:
+                click.echo(f"No {unit.plural} yet. Make one: {unit.first}")
+                return
+            lines = [[r["name"], *unit.cells(r), *quota.line(r)] for r in rows]
+            heads = ["NAME", *unit.heads, *quota.FIGURES]
+            output.print_table(heads, lines, right=(*unit.right, *quota.FIGURES), spare=("LIMIT", "FAIR SHARE"))
+            output.tell_simulated(rows)
+
+        output.show([unit_row(r) for r in rows], more["output"], table, names=[r["name"] for r in rows])
+
+    @group.command(help=f"Change the quota of a {unit.noun}; what is not named stays.")
+    @click.argument("name")
+    @quota.with_quota
+    @output.OUTPUT
+    def update(name: str, **asked: Any) -> None:
+        rest = Rest()
+        found = unit.find(rest, name)
+        body = {"resources": quota.resources(rest, asked, found["resources"])}
+        with named(quota.FIELDS):
+            changed = rest.put(f"{unit.path}/{found['id']}", body)
+        said = f"{unit.noun.capitalize()} {name} changed."
+        output.show(unit_row(changed), asked["output"], lambda: click.echo(said), names=[name])
+
+    @group.command(help=removal)
+    @click.argument("name")
+    def delete(name: str) -> None:
+        rest = Rest()
+        rest.delete(f"{unit.path}/{unit.find(rest, name)['id']}")
+        click.echo(f"{unit.noun.capitalize()} {name} removed.")
+
+
+_add_verbs(department, _DEPARTMENT, removal="Remove a department without projects.")
+_add_verbs(project, _PROJECT, removal="Remove a project without workloads. Its namespace and what else is in it stay.")

@@ -1,0 +1,1 @@
+"""The Fairlead on this machine: started, looked at, stopped."""

@@ -1,0 +1,78 @@
+"""Names people type, as the ids the API speaks."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import click
+
+from fairlead.cli.rest import Rest
+from fairlead.runtime.errors import Invalid, NotFound
+from fairlead.runtime.settings import environment
+
+PROJECT = click.option(
+    "-p", "--project", metavar="NAME", help="Project; $FAIRLEAD_PROJECT, or the only one, if left out."
+)
+
+
+def project_of(rest: Rest, name: str | None) -> Any:
+    """The project of that name, else $FAIRLEAD_PROJECT, else the only one there is.
+
+    Raises: NotFound with the nearest name; Invalid where none is named and there are several.
+    """
+    projects = rest.get("/api/v1/org-unit/projects")["projects"]
+    name = name or environment().get("FAIRLEAD_PROJECT") or (projects[0]["name"] if len(projects) == 1 else None)
+    if name is None:
+        known = ", ".join(p["name"] for p in projects)
+        if not projects:
+            raise NotFound(
+                "There is no project yet.", hint="Make one: fairlead project create NAME --gpus 2", code="no-project"
+            )
+        raise Invalid("Which project?", hint=f"Name one with -p: {known}.", code="project-not-named")
+    return by_name(projects, name, "project")
+
+
+def workload_of(rest: Rest, name: str, project: str | None) -> Any:
+    """The workload of that name, in the project where one is named, else in the only project that has one.
+
+    Raises: NotFound with the nearest name; Invalid where several projects have one.
+    """
+    wanted = project or environment().get("FAIRLEAD_PROJECT")
+    query = [f"name=={name}", *([f"projectName=={wanted}"] if wanted else [])]
+    found = rest.get("/api/v1/workloads", filterBy=",".join(query))["workloads"]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        where = ", ".join(w["projectName"] for w in found)
+        raise Invalid(f"Several projects have a workload {name!r}: {where}.", hint="Name one with -p.")
+    if wanted:
+        project_of(rest, wanted)
+    others = {w["name"]: w["projectName"] for w in rest.get("/api/v1/workloads", limit=1000)["workloads"]}
+    near = next(iter(difflib.get_close_matches(name, others, 1)), None)
+    there = f" of {others[near]}" if near and others[near] != wanted else ""
+    hint = f"Did you mean {near!r}{there}?" if near else "`fairlead list` shows what there is."
+    raise NotFound(
+        f"There is no workload {name!r}{f' in {wanted}' if wanted else ''}.", hint=hint, code="workload-not-found"
+    )
+
+
+def by_name(rows: list[Any], name: str, what: str) -> Any:
+    """The row of that name. Raises: NotFound with the nearest name."""
+    for row in rows:
+        if row["name"] == name:
+            return row
+    names = [r["name"] for r in rows]
+    near = difflib.get_close_matches(name, names, 1)
+    known = f"Did you mean {near[0]!r}? " if near else ""
+    raise NotFound(f"There is no {what} {name!r}.", hint=f"{known}There are: {', '.join(names) or 'none yet'}.")
+
+
+def cluster_of(rest: Rest, name: str | None = None) -> Any:
+    """The cluster of that name, else the only one. Raises: NotFound, Invalid."""
+    found = rest.get("/api/v1/clusters")
+    if name:
+        return by_name(found, name, "cluster")
+    if len(found) == 1:
+        return found[0]
+    raise Invalid("Which cluster?", hint=f"Name one with --cluster: {', '.join(c['name'] for c in found)}.")

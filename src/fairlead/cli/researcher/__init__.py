@@ -1,0 +1,1 @@
+"""The researcher's day: verbs that speak REST and nothing else."""

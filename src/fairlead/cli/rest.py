@@ -1,0 +1,243 @@
+"""The REST API, spoken with the standard library: starting fast matters more here than anything else."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import ssl
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fairlead.runtime.errors import (
+    Bug,
+    Conflict,
+    Denied,
+    FairleadError,
+    Invalid,
+    NotFound,
+    Retryable,
+    SignedOut,
+    Unreachable,
+)
+from fairlead.runtime.settings import environment
+
+_TIMEOUT_SECONDS = 30.0
+_MARGIN_SECONDS = 60.0
+
+_ERRORS: dict[int, type[FairleadError]] = {
+    401: SignedOut,
+    403: Denied,
+    404: NotFound,
+    409: Conflict,
+    500: Bug,
+    503: Retryable,
+}
+
+
+def data_folder() -> Path:
+    """Where `fairlead up` keeps its data: $FAIRLEAD_DATA, else below the user's data folder."""
+    env = environment()
+    if env.get("FAIRLEAD_DATA"):
+        return Path(env["FAIRLEAD_DATA"])
+    return Path(env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "fairlead"
+
+
+class Rest:
+    """A signed-in client of one server.
+
+    Which one: the one running on `data` where that is given; else $FAIRLEAD_URL with $FAIRLEAD_CLIENT_ID and
+    $FAIRLEAD_CLIENT_SECRET (an access key); else the one `fairlead up` runs here.
+    """
+
+    def __init__(self, data: Path | None = None) -> None:
+        env = {} if data else environment()
+        self._data = data or data_folder()
+        self.url = env.get("FAIRLEAD_URL", "").rstrip("/") or self._local_url()
+        self._key = (env.get("FAIRLEAD_CLIENT_ID", ""), env.get("FAIRLEAD_CLIENT_SECRET", ""))
+        self._local = not env.get("FAIRLEAD_URL")
+        ca = env.get("FAIRLEAD_CA_FILE")
+        self._tls = ssl.create_default_context(cafile=ca) if self.url.startswith("https") else None
+        self._token = ""
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The decoded answer of a GET."""
+        return self.call("GET", path, query=query)
+
+    def post(self, path: str, body: Any = None, **query: Any) -> Any:
+        """The decoded answer of a POST."""
+        return self.call("POST", path, body=body, query=query)
+
+    def put(self, path: str, body: Any) -> Any:
+        """The decoded answer of a PUT."""
+        return self.call("PUT", path, body=body)
+
+    def delete(self, path: str) -> Any:
+        """The decoded answer of a DELETE."""
+        return self.call("DELETE", path)
+
+    def call(self, method: str, path: str, *, body: Any = None, query: dict[str, Any] | None = None) -> Any:
+        """The decoded answer.
+
+        Raises: the error class that says the remedy; Unreachable where nobody answers.
+        """
+        with self._open(method, path, body, query, _TIMEOUT_SECONDS) as answer, self._whole():
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def stream(self, path: str, **query: Any) -> Iterator[bytes]:
+        """The body of a GET in pieces, as they come. Raises: Unreachable where the server stops before its end."""
+        with self._open("GET", path, None, query, None) as answer:
+            while piece := self._piece(answer):
+                yield piece
+
+    def lost(self) -> Unreachable:
+        """What to raise where the server went away in the middle of something."""
+        return Unreachable(
+            f"The connection to the server at {self.url} was lost: it stopped, or the network broke.",
+            hint=f"Workloads go on without it. {self._remedy()} Then ask again.",
+            code="connection-lost",
+        )
+
+    def token(self) -> str:
+        """A bearer token, kept in a private file between calls."""
+        if not self._token:
+            self._token = self._kept_token() or self._new_token()
+        return self._token
+
+    def _open(self, method: str, path: str, body: Any, query: dict[str, Any] | None, timeout: float | None) -> Any:
+        for attempt in (1, 2):
+            try:
+                return self._send(method, path, body, query, timeout, self.token())
+            except SignedOut:
+                if attempt == 2:
+                    raise
+                self._token = self._new_token()
+        raise AssertionError("two attempts were made")
+
+    def _send(
+        self, method: str, path: str, body: Any, query: dict[str, Any] | None, timeout: float | None, token: str
+    ) -> Any:
+        pairs = {
+            k: str(v).lower() if isinstance(v, bool) else v for k, v in (query or {}).items() if v not in (None, "")
+        }
+        url = self.url + path + (f"?{urllib.parse.urlencode(pairs, doseq=True)}" if pairs else "")
+        request = urllib.request.Request(url, method=method)
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
+            request.data = json.dumps(body).encode()
+        try:
+            return urllib.request.urlopen(request, timeout=timeout, context=self._tls)
+        except urllib.error.HTTPError as error:
+            document = _document(error)
+            if error.code == 500 and not document:  # what a server that stops cuts off ends bare
+                raise self.lost() from None
+            raise _error(error.code, document) from None
+        except (urllib.error.URLError, OSError) as error:
+            reason = getattr(error, "reason", error)
+            raise Unreachable(f"The server at {self.url} does not answer: {reason}.", hint=self._remedy()) from None
+        except http.client.HTTPException:
+            raise self.lost() from None
+
+    def _remedy(self) -> str:
+        return "Start it with `fairlead up`." if self._local else "Check the address in FAIRLEAD_URL and the network."
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Within it an answer that ends too early is a lost connection."""
+        try:
+            yield
+        except (http.client.HTTPException, OSError):
+            raise self.lost() from None
+
+    def _piece(self, answer: Any) -> bytes:
+        with self._whole():
+            return bytes(answer.read1(64 << 10))
+
+    def _local_url(self) -> str:
+        try:
+            return str(json.loads((self._data / "up.json").read_text())["url"])
+        except (OSError, ValueError, KeyError):
+            raise Unreachable(
+                "Fairlead does not run on this machine.",
+                hint="Start it with `fairlead up`, or name a server in FAIRLEAD_URL.",
+                code="not-running",
+            ) from None
+
+    def _new_token(self) -> str:
+        if self._key[0]:
+            body = {"grantType": "client_credentials", "clientID": self._key[0], "clientSecret": self._key[1]}
+        elif self._local:
+            password = (self._data / "admin-password").read_text().strip()
+            body = {"grantType": "password", "username": "admin", "password": password}
+        else:
+            raise SignedOut(
+                f"There is no access key for {self.url}.",
+                hint="Set FAIRLEAD_CLIENT_ID and FAIRLEAD_CLIENT_SECRET to an access key made in the web pages.",
+            )
+        with self._send("POST", "/api/v1/token", body, None, _TIMEOUT_SECONDS, "") as answer:
+            token = str(json.loads(answer.read())["accessToken"])
+        self._keep(token)
+        return token
+
+    def _token_file(self) -> Path:
+        return self._data / "cli-token.json"
+
+    def _kept_token(self) -> str:
+        if not self._local:
+            return ""
+        try:
+            kept = json.loads(self._token_file().read_text())
+        except (OSError, ValueError):
+            return ""
+        token = str(kept.get("token", ""))
+        return token if kept.get("url") == self.url and _expiry(token) > time.time() + _MARGIN_SECONDS else ""
+
+    def _keep(self, token: str) -> None:
+        if not self._local:
+            return
+        file = self._token_file()
+        fresh = file.with_suffix(".new")
+        with contextlib.suppress(OSError):  # on a full disk the next call signs in again
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+                json.dump({"url": self.url, "token": token}, out)
+            fresh.replace(file)
+
+
+def _expiry(token: str) -> float:
+    try:
+        payload = token.split(".")[1]
+        return float(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
+    except (IndexError, ValueError, KeyError):
+        return 0.0
+
+
+def _document(answer: urllib.error.HTTPError) -> dict[str, Any]:
+    """The error as the server tells it; empty where it does not."""
+    try:
+        found = json.loads(answer.read())
+    except (ValueError, OSError, http.client.HTTPException):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _error(status: int, document: dict[str, Any]) -> FairleadError:
+    message = str(document.get("message") or f"The server answered {status}.")
+    hint = str(document.get("details") or "")
+    code = str(document.get("reason") or "")
+    issues = document.get("complianceIssues") or []
+    if status in (400, 422):
+        return Invalid(
+            message, hint="" if issues else hint, code=code, fields={i["field"]: i["details"] for i in issues}
+        )
+    kind = _ERRORS.get(status, FairleadError)
+    return kind(message, hint=hint, code=code)

@@ -1,0 +1,1 @@
+"""Role: refuses pods that would get around quotas or onto others' devices, and completes the others."""

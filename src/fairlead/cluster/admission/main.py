@@ -1,0 +1,188 @@
+"""The admission role: an HTTPS server that the Kubernetes API asks before it stores a pod of a project.
+
+The mutating hook is asked with `failurePolicy: Ignore`, the validating one with `Fail`. The scheduler relies on neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from fairlead.cluster.admission import review
+from fairlead.cluster.admission.observe import Observed
+from fairlead.kube.client import Client
+from fairlead.objects.json import JsonObject
+from fairlead.runtime.clock import Clock
+from fairlead.runtime.errors import Invalid
+from fairlead.runtime.logs import logger
+
+_LOOK_SECONDS = 10.0
+"""How often the files of the certificate are looked at: they are renewed while the server runs."""
+
+
+class AdmissionOptions(Struct, frozen=True, kw_only=True):
+    """How the role behaves."""
+
+    certificates: str
+    """Folder with `tls.crt` and `tls.key`, as Kubernetes mounts a secret."""
+    host: str = "0.0.0.0"  # a pod is reached on the address it was given
+    port: int = 8443
+    scheduler_names: tuple[str, ...] = ("fairlead",)
+    """Names by which pods ask for our scheduler."""
+    trusted: tuple[str, ...] = ("system:serviceaccount:fairlead:",)
+    """User names of the product itself, or what they begin with: their pods are not refused."""
+
+
+class Admission:
+    """Runs until cancelled; any number may run beside each other."""
+
+    def __init__(self, client: Client, clock: Clock, options: AdmissionOptions) -> None:
+        self._observed = Observed(client)
+        self._clock = clock
+        self._options = options
+        self._folder = Path(options.certificates)
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._loaded: tuple[float, ...] = ()
+        self._log = logger("admission")
+        self.port = options.port
+        """Where it listens; chosen by the system where the option is 0."""
+
+    async def run(self) -> None:
+        """Fill the caches and answer.
+
+        Raises: Invalid where the certificate cannot be read at the start, or the port is taken.
+        """
+        self._load()
+        application = web.Application(client_max_size=8 << 20)
+        application.add_routes(
+            [
+                web.post("/mutate", self._mutate),
+                web.post("/validate", self._validate),
+                web.get("/healthz", self._alive),
+                web.get("/readyz", self._ready),
+            ]
+        )
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for cache in self._observed.caches():
+                    group.create_task(cache.run(), name=f"admission.cache.{cache.kind.plural}")
+                await self._listen(runner)
+                await self._renew()
+        finally:
+            await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        site = web.TCPSite(runner, self._options.host, self._options.port, ssl_context=self._tls)
+        try:
+            await site.start()
+        except OSError as error:
+            raise Invalid(
+                f"Port {self._options.port} cannot be listened on: {error.strerror or error}.",
+                hint="Set admission.port to a free one.",
+            ) from error
+        self.port = runner.addresses[0][1]
+        self._log.info("listening", port=self.port)
+
+    # the certificate
+
+    def _load(self) -> None:
+        certificate, key = self._folder / "tls.crt", self._folder / "tls.key"
+        try:
+            changed = (certificate.stat().st_mtime, key.stat().st_mtime)
+            if changed != self._loaded:
+                self._tls.load_cert_chain(certificate, key)
+                self._loaded = changed
+        except OSError as error:  # ssl.SSLError is one
+            raise Invalid(
+                f"The certificate in {self._folder} cannot be read: {error.strerror or error}.",
+                hint="tls.crt and tls.key were expected there; the controllers keep them in the secret fairlead-webhook.",
+            ) from error
+
+    async def _renew(self) -> None:
+        """Takes a renewed certificate for all new connections."""
+        while True:
+            await self._clock.sleep(_LOOK_SECONDS)
+            try:
+                self._load()
+            except Invalid as error:
+                self._log.warning("certificate.unreadable", message=str(error))
+
+    # what the API asks
+
+    async def _alive(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        if self._observed.is_ready:
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="Namespaces, queues and pod groups are still being listed.\n")
+
+    async def _mutate(self, request: web.Request) -> web.Response:
+        return await self._answer(request, self._completed)
+
+    async def _validate(self, request: web.Request) -> web.Response:
+        return await self._answer(request, self._judged)
+
+    async def _answer(self, request: web.Request, look: Callable[[_Asked], JsonObject]) -> web.Response:
+        if not self._observed.is_ready:
+            return web.Response(status=503, text="Not ready: the cluster is still being listed.\n")
+        try:
+            asked = msgspec.json.decode(await request.read(), type=_Review).request
+            answer: JsonObject = {"uid": asked.uid, "allowed": True, **look(asked)}
+        except msgspec.DecodeError as error:
+            expected = "Expected an AdmissionReview (admission.k8s.io/v1) of a pod or a Job"
+            return web.Response(status=400, text=f"{expected}: {error}\n")
+        return web.json_response({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer})
+
+    def _request(self, asked: _Asked) -> review.Request | None:
+        """The request in the words of `review`; None for what is none of ours: another kind, or a namespace of no project."""
+        pod = review.read_pod(asked.object) if asked.kind.get("kind") == "Pod" else None
+        place = self._observed.place(pod, asked.namespace) if pod else None
+        if pod is None or place is None:
+            return None
+        return review.Request(
+            pod=pod,
+            before=review.read_pod(asked.old_object),
+            is_ours=asked.user_info.get("username", "").startswith(self._options.trusted),
+            place=place,
+        )
+
+    def _completed(self, asked: _Asked) -> JsonObject:
+        if asked.kind.get("kind") == "Job":
+            operations = review.job_completions(asked.object or {}, self._options.scheduler_names)
+        else:
+            found = self._request(asked)
+            operations = review.completions(found) if found else ()
+        if not operations:
+            return {}
+        return {"patchType": "JSONPatch", "patch": base64.b64encode(msgspec.json.encode(operations)).decode()}
+
+    def _judged(self, asked: _Asked) -> JsonObject:
+        found = self._request(asked)
+        problems = review.refusals(found) if found else ()
+        if not problems:
+            return {}
+        return {"allowed": False, "status": {"code": 403, "reason": "Forbidden", "message": " ".join(problems)}}
+
+
+class _Asked(Struct, frozen=True, kw_only=True, rename="camel"):
+    uid: str
+    kind: dict[str, str]
+    namespace: str = ""
+    object: dict[str, Any] | None = None
+    old_object: dict[str, Any] | None = None
+    user_info: dict[str, Any] = {}
+
+
+class _Review(Struct, frozen=True, kw_only=True):
+    request: _Asked

@@ -1,0 +1,204 @@
+"""What admission says of pods and Jobs in a project's namespace: what they lack, and why one is refused. Pure; nothing relies on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from fairlead.objects import fields
+from fairlead.objects.json import JsonObject
+from fairlead.objects.meta import Wire
+from fairlead.objects.pod import Container, Pod
+from fairlead.workloads.gpus import gpu_of, is_gpu, malformed_shares
+
+VISIBLE: Final = "NVIDIA_VISIBLE_DEVICES"
+"""Most CUDA images set it to `all`, which shows a container every device of its node."""
+_QUEUE_LABELS: Final = (fields.QUEUE, fields.QUEUE_OLD)
+_RECEIVED: Final = "received-"
+_OURS_ALONE: Final = frozenset(
+    row.key for row in fields.FIELDS if "pod" in row.on.split(", ") and "user" not in row.writer.split(", ")
+)
+"""Labels and annotations of pods that only the product writes: the table of fields says who writes each."""
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """What the cluster says of the pod's namespace: its project's queue in the pod's pool, and all queues of the project."""
+
+    queue: str
+    queues: frozenset[str]
+    foreign_group: str = ""
+    """Who keeps the pod group that the pod names, where that is somebody else than who keeps the pod; empty for nobody."""
+
+
+class _JobPods(Wire, frozen=True, kw_only=True):
+    scheduler_name: str = ""
+    restart_policy: str = ""
+
+
+class _JobTemplate(Wire, frozen=True, kw_only=True):
+    spec: _JobPods = _JobPods()
+
+
+class _JobSpec(Wire, frozen=True, kw_only=True):
+    template: _JobTemplate = _JobTemplate()
+    pod_failure_policy: dict[str, Any] | None = None
+    pod_replacement_policy: str = ""
+    """Filled in by API servers that know it; with a failure policy only `Failed` may stand there."""
+
+
+class _Job(Wire, frozen=True, kw_only=True):
+    spec: _JobSpec = _JobSpec()
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """A pod that is made or changed."""
+
+    pod: Pod
+    before: Pod | None
+    is_ours: bool
+    """Whether the product itself asks."""
+    place: Place
+
+
+def completions(request: Request) -> tuple[JsonObject, ...]:
+    """The changes as JSON Patch operations: the queue of the namespace, and no devices for containers that ask for none."""
+    pod = request.pod
+    labels = {} if request.is_ours else _own_queue(pod, request.place)
+    return (*_labelled(pod, labels), *_blinded(pod))
+
+
+def job_completions(job: JsonObject, scheduler_names: Sequence[str]) -> tuple[JsonObject, ...]:
+    """A Job whose pods our scheduler may stop for others does not count them as failed, unless it says itself what counts.
+
+    Kubernetes allows that for pods that are never restarted in place; those of other Jobs count against `backoffLimit`.
+    """
+    read = msgspec.convert(job, _Job).spec
+    pods = read.template.spec
+    if (
+        read.pod_failure_policy is not None
+        or pods.scheduler_name not in scheduler_names
+        or pods.restart_policy != "Never"
+    ):
+        return ()
+    condition: JsonObject = {"type": "DisruptionTarget", "status": "True"}
+    rule: JsonObject = {"action": "Ignore", "onPodConditions": [condition]}
+    policy: JsonObject = {"op": "add", "path": "/spec/podFailurePolicy", "value": {"rules": [rule]}}
+    if not read.pod_replacement_policy:
+        return (policy,)
+    return policy, {"op": "add", "path": "/spec/podReplacementPolicy", "value": "Failed"}
+
+
+def refusals(request: Request) -> tuple[str, ...]:
+    """Why the pod may not be, each as a sentence; none for a pod that may."""
+    if request.is_ours:
+        return ()
+    return (*_nodes(request), *_forged(request), *_queues(request), *_groups(request), *_shares(request))
+
+
+def _own_queue(pod: Pod, place: Place) -> dict[str, str]:
+    said = pod.metadata.labels
+    wrong: dict[str, str] = {k: place.queue for k in _QUEUE_LABELS if k in said and said[k] not in place.queues}
+    return {**wrong, **({} if said.get(fields.QUEUE) in place.queues else {fields.QUEUE: place.queue})}
+
+
+def _labelled(pod: Pod, labels: dict[str, str]) -> Iterator[JsonObject]:
+    if labels and not pod.metadata.labels:
+        yield {"op": "add", "path": "/metadata/labels", "value": {**labels}}
+    else:
+        for key, value in labels.items():
+            yield {"op": "add", "path": f"/metadata/labels/{_escaped(key)}", "value": value}
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _blinded(pod: Pod) -> Iterator[JsonObject]:
+    with_share = _holder_of_share(pod)
+    for sort, containers in (("initContainers", pod.spec.init_containers), ("containers", pod.spec.containers)):
+        for number, container in enumerate(containers):
+            if not _asks_gpu(container) and container.name != with_share:
+                yield from _void(f"/spec/{sort}/{number}/env", container)
+
+
+def _holder_of_share(pod: Pod) -> str:
+    """Name of the container that gets the part of a device; empty where the pod asks for none."""
+    if gpu_of(pod).portion_milli in (0, 1000) and not gpu_of(pod).memory_mib:
+        return ""
+    first = pod.spec.containers[0].name if pod.spec.containers else ""
+    return pod.metadata.annotations.get(fields.GPU_FRACTION_CONTAINER, first)
+
+
+def _asks_gpu(container: Container) -> bool:
+    asked = {**container.resources.limits, **container.resources.requests}
+    return any(is_gpu(name) for name in asked)
+
+
+def _void(path: str, container: Container) -> Iterator[JsonObject]:
+    entry: JsonObject = {"name": VISIBLE, "value": "void"}
+    at = next((i for i, variable in enumerate(container.env) if variable.name == VISIBLE), None)
+    if at is not None:
+        if container.env[at].value != "void":
+            yield {"op": "replace", "path": f"{path}/{at}", "value": entry}
+    elif container.env:
+        yield {"op": "add", "path": f"{path}/-", "value": entry}
+    else:
+        yield {"op": "add", "path": path, "value": [entry]}
+
+
+def _nodes(request: Request) -> Iterator[str]:
+    if request.before is None and request.pod.spec.node_name:
+        yield (
+            f"spec.nodeName is {request.pod.spec.node_name!r}: in a project the scheduler chooses the node."
+            " Leave it out, and say where it may run by nodeSelector or affinity."
+        )
+
+
+def _forged(request: Request) -> Iterator[str]:
+    now, before = _notes(request.pod), _notes(request.before) if request.before else {}
+    for key in sorted(now.keys() | before.keys()):
+        if _is_ours_alone(key) and now.get(key) != before.get(key):
+            yield f"{key} is written by Fairlead only. Leave it out."
+
+
+def _is_ours_alone(key: str) -> bool:
+    return key in _OURS_ALONE or key.startswith((fields.GPU_GROUP_PREFIX, _RECEIVED))
+
+
+def _notes(pod: Pod) -> dict[str, str]:
+    return {**pod.metadata.labels, **pod.metadata.annotations}
+
+
+def _queues(request: Request) -> Iterator[str]:
+    for key in _QUEUE_LABELS:
+        said = request.pod.metadata.labels.get(key)
+        if said is not None and said not in request.place.queues and said != request.place.queue:
+            own = ", ".join(sorted(request.place.queues)) or request.place.queue
+            yield f"{key} is {said!r}, which is not a queue of this namespace's project. Leave it out, or name one of: {own}."
+
+
+def _groups(request: Request) -> Iterator[str]:
+    name = request.pod.metadata.annotations.get(fields.POD_GROUP)
+    changed = request.before is None or request.before.metadata.annotations.get(fields.POD_GROUP) != name
+    if changed and request.place.foreign_group:
+        yield (
+            f"{fields.POD_GROUP} is {name!r}, the group of {request.place.foreign_group}, which this pod does not belong to."
+            " Leave it out, or name a group of your own."
+        )
+
+
+def _shares(request: Request) -> Iterator[str]:
+    if request.before is None or request.before.metadata.annotations != request.pod.metadata.annotations:
+        for problem in malformed_shares(request.pod):
+            yield f"It asks for {problem}."
+
+
+def read_pod(written: object) -> Pod | None:
+    """A pod of a review; None for none.
+
+    Raises: msgspec.ValidationError.
+    """
+    return msgspec.convert(written, Pod) if written else None

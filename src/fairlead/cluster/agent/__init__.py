@@ -1,0 +1,1 @@
+"""Role: the one outbound connection to the control plane."""

@@ -1,0 +1,131 @@
+"""The agent role: one outbound connection to the control plane; desired state comes down, observed state goes up."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import msgspec
+
+import fairlead
+from fairlead.cluster.agent.apply import Applier
+from fairlead.cluster.agent.channels import Channels, Explainer
+from fairlead.cluster.agent.links import AgentOptions, Dialler, Link, WebSockets
+from fairlead.cluster.agent.observe import Observer
+from fairlead.kube.client import Client
+from fairlead.objects import kinds
+from fairlead.runtime.errors import Denied, FairleadError, Retryable, Unreachable
+from fairlead.runtime.logs import logger
+from fairlead.runtime.retry import FOREVER
+from fairlead.wire.agent import Applied, Desired, Hello, Open, decode_from_server, encode
+
+REFUSED = 4403
+"""Close code of a control plane that does not know us."""
+
+
+class Agent:
+    """Runs until cancelled. Only the leader may run it."""
+
+    def __init__(
+        self, client: Client, explainer: Explainer, options: AgentOptions, rng: Random, dialler: Dialler | None = None
+    ) -> None:
+        self.observer = Observer(client)
+        self.connected = asyncio.Event()
+        self._client = client
+        self._options = options
+        self._dialler = dialler or WebSockets(options)
+        self._channels = Channels(client, explainer, self._dialler)
+        self._rng = rng
+        self._applier = Applier(client)
+        self._applied = 0
+        self._log = logger("agent", cluster=options.cluster)
+
+    async def run(self) -> None:
+        """Fill the caches, then keep the connection up."""
+        async with asyncio.TaskGroup() as group:
+            for cache in self.observer.caches():
+                group.create_task(cache.run(), name=f"agent.cache.{cache.kind.plural}")
+            for cache in self.observer.caches():
+                await cache.synced.wait()
+            await self._stay_connected()
+
+    async def _stay_connected(self) -> None:
+        failures = 0
+        while True:
+            began = self._client.clock.monotonic()
+            try:
+                await self._connection()
+            except (ConnectionError, TimeoutError, FairleadError) as error:
+                self._log.warning("connection.lost", message=str(error) or type(error).__name__)
+            self.connected.clear()
+            lasted = self._client.clock.monotonic() - began
+            failures = 1 if lasted > FOREVER.most else failures + 1
+            await self._client.clock.sleep(FOREVER.wait(failures, self._rng))
+
+    async def _connection(self) -> None:
+        async with self._dialler.control() as link:
+            await link.send(encode(await self._hello()))
+            await self._converse(link)
+
+    async def _hello(self) -> Hello:
+        system = await self._client.get(kinds.NAMESPACE, "kube-system")
+        return Hello(
+            cluster=self._options.cluster,
+            kube_uid=system.metadata.uid,
+            version=fairlead.__version__,
+            applied=self._applied,
+        )
+
+    async def _converse(self, link: Link) -> None:
+        wanted: asyncio.Queue[Desired] = asyncio.Queue()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._report(link), name="agent.report")
+                group.create_task(self._follow(link, wanted), name="agent.follow")
+                await self._receive(link, wanted, group)
+        except* (ConnectionError, FairleadError) as errors:
+            raise errors.exceptions[0] from None
+
+    async def _receive(self, link: Link, wanted: asyncio.Queue[Desired], group: asyncio.TaskGroup) -> None:
+        async for data in link:
+            self.connected.set()
+            try:
+                frame = decode_from_server(data)
+            except msgspec.MsgspecError as error:
+                self._log.warning("frame.malformed", message=str(error))
+                continue
+            if isinstance(frame, Desired):
+                wanted.put_nowait(frame)
+            elif isinstance(frame, Open):
+                group.create_task(self._channels.serve(frame), name=f"agent.channel.{frame.kind}")
+        if link.close_code == REFUSED:
+            raise Denied(
+                "The control plane refused this cluster.", hint="Check its id and secret.", code="cluster-denied"
+            )
+        raise Unreachable("The control plane closed the connection.")
+
+    async def _report(self, link: Link) -> None:
+        """Everything first, then what changes."""
+        seq = 1
+        await link.send(encode(self.observer.everything(seq)))
+        while True:
+            await self.observer.changed.wait()
+            await self._client.clock.sleep(self._options.settle)
+            seq += 1
+            frame = self.observer.delta(seq)
+            if frame.rows or frame.gone:
+                await link.send(encode(frame))
+
+    async def _follow(self, link: Link, wanted: asyncio.Queue[Desired]) -> None:
+        """Applies frames in order; one that the API cannot take now is tried again, not skipped."""
+        while True:
+            frame = await wanted.get()
+            while True:
+                try:
+                    errors = await self._applier.apply(frame)
+                    break
+                except Retryable as error:
+                    self._log.info("apply.again", message=str(error))
+                    await self._client.clock.sleep(error.after or 1.0)
+            self._applied = max(self._applied, frame.revision)
+            await link.send(encode(Applied(revision=frame.revision, errors=errors)))

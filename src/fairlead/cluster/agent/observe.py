@@ -1,0 +1,183 @@
+"""The agent's caches, and which rows changed since the last look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fairlead.cluster.agent import rows
+from fairlead.kube.cache import Cache, Key
+from fairlead.kube.client import Client
+from fairlead.objects import builtin, fields, kai, kinds
+from fairlead.objects import organisation as org
+from fairlead.objects import pod as objects
+from fairlead.objects.meta import Object
+from fairlead.objects.workload import DistributedTraining, Training, Workload, Workspace
+from fairlead.wire.agent import AnyRow, Gone, Observed
+
+Mark = tuple[str, Key]
+"""("work:KIND" or "node" or "queue", key)."""
+
+
+class Observer:
+    """Rows by key, kept up to date from the caches."""
+
+    def __init__(self, client: Client) -> None:
+        self.nodes: Cache[builtin.Node] = Cache(client, kinds.NODE)
+        self.reports: Cache[org.NodeReport] = Cache(client, kinds.NODE_REPORT)
+        self.pools: Cache[org.NodePool] = Cache(client, kinds.NODE_POOL)
+        self.queues: Cache[kai.Queue] = Cache(client, kinds.QUEUE)
+        self.pods: Cache[objects.Pod] = Cache(client, kinds.POD, labels=fields.WORKLOAD_KIND)
+        self.workspaces: Cache[Workspace] = Cache(client, kinds.WORKSPACE)
+        self.trainings: Cache[Training] = Cache(client, kinds.TRAINING)
+        self.distributed: Cache[DistributedTraining] = Cache(client, kinds.DISTRIBUTED_TRAINING)
+        self.changed = asyncio.Event()
+        self._marks: set[Mark] = set()
+        self._pods_of: dict[tuple[str, str, str], set[Key]] = {}
+        self._pods_on: dict[str, set[Key]] = {}
+        self._rows: dict[tuple[str, str], AnyRow] = {}
+        self._made_of: dict[Mark, set[tuple[str, str]]] = {}
+        self._simulated: set[str] = set()
+        """Nodes whose GPUs do not exist."""
+        self._listen()
+
+    def caches(self) -> tuple[Cache[objects.Pod], ...]:
+        """All of them."""
+        return (  # type: ignore[return-value]  # run and waited for only
+            self.nodes,
+            self.reports,
+            self.pools,
+            self.queues,
+            self.pods,
+            self.workspaces,
+            self.trainings,
+            self.distributed,
+        )
+
+    def everything(self, seq: int) -> Observed:
+        """All rows there are."""
+        self.delta(seq)
+        return Observed(seq=seq, rows=tuple(self._rows.values()), full=True)
+
+    def delta(self, seq: int) -> Observed:
+        """Rows that changed, and those that are gone, since the last call."""
+        self.changed.clear()
+        marks, self._marks = self._marks, set()
+        changed: dict[tuple[str, str], AnyRow] = {}
+        gone: list[Gone] = []
+        for mark in sorted(marks):
+            made = {(type(r).__name__, r.key): r for r in self._rows_of(mark)}
+            for name in self._made_of.get(mark, set()) - set(made):
+                if self._rows.pop(name, None) is not None:
+                    gone.append(Gone(row=name[0], key=name[1]))
+            self._made_of[mark] = set(made)
+            for name, row in made.items():
+                if self._rows.get(name) != row:
+                    self._rows[name] = changed[name] = row
+        return Observed(seq=seq, rows=tuple(changed.values()), gone=tuple(gone))
+
+    def _rows_of(self, mark: Mark) -> list[AnyRow]:
+        what, key = mark
+        if what == "node":
+            node = self.nodes.get(key.name)
+            return [] if node is None else [self._node_row(node)]
+        if what == "queue":
+            queue = self.queues.get(key.name)
+            return [] if queue is None else [rows.queue_row(queue, simulated=bool(self._simulated))]
+        workload = self._workload(what.removeprefix("work:"), key)
+        if workload is None:
+            return []
+        pods = self._pods(workload, what.removeprefix("work:"))
+        places = {p.spec.node_name for p in pods if p.spec.node_name}
+        simulated = bool(places & self._simulated if places else self._simulated)
+        identity = rows.workload_id(workload)
+        sizes = {place: rows.device_mib(self.nodes.get(place)) for place in places}
+        listed = [rows.pod_row(p, identity, sizes.get(p.spec.node_name, 0)) for p in pods]
+        return [rows.workload_row(workload, pods, simulated=simulated, sizes=sizes), *listed]
+
+    def _node_row(self, node: builtin.Node) -> AnyRow:
+        keys = sorted(self._pods_on.get(node.metadata.name, ()))
+        pods = [p for p in (self.pods.get(k.name, k.namespace) for k in keys) if p is not None]
+        names = {p.metadata.uid: p.metadata.labels.get(fields.WORKLOAD_ID, "") for p in pods}
+        return rows.node_row(node, self.reports.get(node.metadata.name), pods, names, self._pool(node))
+
+    def _pool(self, node: builtin.Node) -> str:
+        for pool in self.pools.values():
+            key = pool.spec.label_key
+            if key and node.metadata.labels.get(key) == pool.spec.label_value:
+                return pool.metadata.name
+        return rows.DEFAULT_POOL
+
+    def _workload(self, kind: str, key: Key) -> Workload | None:
+        if kind == "Workspace":
+            return self.workspaces.get(key.name, key.namespace)
+        if kind == "Training":
+            return self.trainings.get(key.name, key.namespace)
+        return self.distributed.get(key.name, key.namespace)
+
+    def _pods(self, workload: Workload, kind: str) -> list[objects.Pod]:
+        meta = workload.metadata
+        keys = sorted(self._pods_of.get((kind, meta.namespace, meta.name), ()))
+        found = (self.pods.get(k.name, k.namespace) for k in keys)
+        return [p for p in found if p is not None and any(o.uid == meta.uid for o in p.metadata.owner_references)]
+
+    def _listen(self) -> None:
+        for what, cache in self._works():
+            cache.on_change(self._marker(what))
+        self.nodes.on_change(self._node_changed)
+        self.reports.on_change(self._marker("node"))
+        self.queues.on_change(self._marker("queue"))
+        self.pools.on_change(lambda _k, _b, _a: self._mark_nodes())
+        self.pods.on_change(self._pod_changed)
+
+    def _marker(self, what: str) -> Callable[[Key, Object | None, Object | None], None]:
+        def changed(key: Key, _before: Object | None, _after: Object | None) -> None:
+            self._mark(what, key)
+
+        return changed
+
+    def _works(self) -> tuple[tuple[str, Cache[Any]], ...]:
+        return (
+            ("work:Workspace", self.workspaces),
+            ("work:Training", self.trainings),
+            ("work:DistributedTraining", self.distributed),
+        )
+
+    def _node_changed(self, key: Key, before: builtin.Node | None, after: builtin.Node | None) -> None:
+        """Queues and waiting work say, too, whether the GPUs of the cluster are simulated."""
+        self._mark("node", key)
+        known = bool(self._simulated)
+        self._simulated.discard(key.name)
+        if after is not None and after.metadata.labels.get(fields.SIMULATED) == "true":
+            self._simulated.add(key.name)
+        if bool(self._simulated) != known:
+            for what, cache in (*self._works(), ("queue", self.queues)):
+                for name in cache.items():
+                    self._mark(what, name)
+
+    def _mark_nodes(self) -> None:
+        for key in self.nodes.items():
+            self._mark("node", key)
+
+    def _mark(self, what: str, key: Key) -> None:
+        self._marks.add((what, key))
+        self.changed.set()
+
+    def _pod_changed(self, key: Key, before: objects.Pod | None, after: objects.Pod | None) -> None:
+        for pod in filter(None, (before, after)):
+            kind, name = _owner(pod)
+            self._pods_of.setdefault((kind, key.namespace, name), set()).discard(key)
+            self._pods_on.setdefault(pod.spec.node_name, set()).discard(key)
+            self._mark(f"work:{kind}", Key(key.namespace, name))
+            if pod.spec.node_name:
+                self._mark("node", Key("", pod.spec.node_name))
+        if after is not None:
+            kind, name = _owner(after)
+            self._pods_of.setdefault((kind, key.namespace, name), set()).add(key)
+            self._pods_on.setdefault(after.spec.node_name, set()).add(key)
+
+
+def _owner(pod: objects.Pod) -> tuple[str, str]:
+    labels = pod.metadata.labels
+    return labels.get(fields.WORKLOAD_KIND, ""), labels.get(fields.WORKLOAD, "")

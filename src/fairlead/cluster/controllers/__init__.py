@@ -1,0 +1,1 @@
+"""Role: projects, queues, workloads to pods, statuses."""

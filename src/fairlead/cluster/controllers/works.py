@@ -1,0 +1,110 @@
+"""Workloads: brings pods and pod groups to what `workloads.realise` says, and writes the status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import to_builtins
+
+from fairlead.cluster.controllers.groups import ensure_group
+from fairlead.cluster.controllers.observe import Observed
+from fairlead.kube.cache import Key
+from fairlead.kube.client import Client
+from fairlead.kube.errors import AlreadyExists
+from fairlead.objects import kinds
+from fairlead.objects.json import JsonObject
+from fairlead.objects.kinds import Kind
+from fairlead.objects.pod import Pod
+from fairlead.objects.times import seconds_of, text_of
+from fairlead.objects.workload import Workload, WorkloadStatus
+from fairlead.runtime.clock import Clock
+from fairlead.runtime.errors import Conflict, NotFound
+from fairlead.workloads.realise import realise
+
+WorkKey = tuple[str, Key]
+"""(kind, name of the object)."""
+
+_KINDS: dict[str, Kind[Any]] = {k.kind: k for k in kinds.WORKLOAD_KINDS}
+
+
+class Works:
+    """Reconciles one workload at a time."""
+
+    def __init__(self, client: Client, observed: Observed, clock: Clock) -> None:
+        self._client = client
+        self._observed = observed
+        self._clock = clock
+
+    async def reconcile(self, key: WorkKey) -> float | None:
+        """Pods and status of the workload as they should be; pods of one that is gone are removed."""
+        kind, name = key
+        workload = self._observed.workload(kind, name)
+        pods = self._observed.pods_of(name.namespace, name.name, kind)
+        mine = [p for p in pods if workload is not None and _is_of(p, workload)]
+        for pod in pods:
+            if pod not in mine:
+                await self._delete(pod)
+        if workload is None:
+            return None
+        owner = self._observed.owner_of(workload)
+        if owner is None:
+            message = f"The namespace {name.namespace} belongs to no project."
+            await self._show(kind, workload, WorkloadStatus(phase="Pending", phase_message=message))
+            return 30.0
+        plan = realise(workload, owner, mine, text_of(self._clock.now()))
+        if plan.group is not None and not workload.spec.suspended:
+            await ensure_group(self._client, self._observed.groups, plan.group)
+        for pod in plan.delete:
+            await self._delete(pod)
+        for pod in plan.create:
+            await self._create(pod)
+        await self._show(kind, workload, plan.status)
+        next_try = seconds_of(plan.status.next_try_at)
+        return None if next_try is None else max(next_try - self._clock.now(), 0.0)
+
+    async def _create(self, pod: Pod) -> None:
+        try:
+            await self._client.create(kinds.POD, pod, pod.metadata.namespace)
+        except AlreadyExists:
+            return
+
+    async def _delete(self, pod: Pod) -> None:
+        if pod.metadata.deletion_timestamp:
+            return
+        try:
+            await self._client.delete(kinds.POD, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid)
+        except (NotFound, Conflict):
+            return  # that very pod is gone; the cache will show what took its name
+
+    async def _show(self, kind: str, workload: Workload, status: WorkloadStatus) -> None:
+        if workload.status == status:
+            return
+        meta = workload.metadata
+        patch: JsonObject = {**_CLEARED, **to_builtins(status)}
+        try:
+            await self._client.patch_status(_KINDS[kind], meta.name, patch, meta.namespace, uid=meta.uid)
+        except NotFound:
+            return
+
+
+def _is_of(pod: Pod, workload: Workload) -> bool:
+    return any(o.uid == workload.metadata.uid for o in pod.metadata.owner_references)
+
+
+_CLEARED: JsonObject = {
+    "phase": None,
+    "phaseMessage": None,
+    "runningPods": None,
+    "requestedPods": None,
+    "succeededPods": None,
+    "failures": None,
+    "evictions": None,
+    "nodePool": None,
+    "nodes": None,
+    "allocatedGpuMilli": None,
+    "nextTryAt": None,
+    "startedAt": None,
+    "completedAt": None,
+    "observedGeneration": None,
+}
+"""Fields left out because they hold their default must be removed by the merge patch, not kept."""

@@ -1,0 +1,1 @@
+"""Role: observe, decide, bind and evict."""

@@ -1,0 +1,149 @@
+"""The scheduler role: watch, decide, carry out, say why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from fairlead.cluster.scheduler.apply import Applier, Known
+from fairlead.cluster.scheduler.explained import to_json
+from fairlead.cluster.scheduler.queues import QueueStatuses
+from fairlead.cluster.scheduler.verdicts import Verdicts
+from fairlead.cluster.scheduler.world import NEVER_FAILED, Retry, World
+from fairlead.kube.client import Client
+from fairlead.model import Plan, Policy, Snapshot, Warm
+from fairlead.objects import fields
+from fairlead.runtime.clock import Clock
+from fairlead.runtime.errors import Bug, NotFound
+from fairlead.runtime.logs import logger
+from fairlead.scheduling.cycle import DecisionError, decide
+from fairlead.scheduling.explain import explain
+
+Witness = Callable[[Snapshot, Policy, Plan, float], None]
+"""Sees every decision; tests check invariants with it."""
+
+
+class SchedulerOptions(Struct, frozen=True, kw_only=True):
+    """How the role behaves. Units: seconds."""
+
+    names: tuple[str, ...] = ("fairlead",)
+    policy: Policy = Policy()
+    settle: float = 0.02
+    """Changes that come this close together are decided on together."""
+    longest: float = 5.0
+    """Decides at least this often: deadlines and grace times pass without any change."""
+    retry: float = 5.0
+    """First wait after a failed bind; doubled by each further one."""
+
+
+class Scheduler:
+    """Runs until cancelled. Only the leader may run it."""
+
+    def __init__(self, client: Client, clock: Clock, options: SchedulerOptions | None = None) -> None:
+        self.options = options or SchedulerOptions()
+        self._clock = clock
+        self._dirty = asyncio.Event()
+        self.world = World(client, self.options.names, self._dirty.set)
+        self._applier = Applier(client, clock, self.world.assumed, self.options.names[0])
+        self._queues = QueueStatuses(client)
+        self._warm: dict[str, Warm] = {}
+        self._verdicts = Verdicts(self._applier, self.world.groups)
+        self._retries: dict[str, Retry] = {}
+        self._aside: set[str] = set()
+        self.witness: Witness | None = None
+        self.cycles = 0
+        self._log = logger("scheduler")
+
+    async def run(self) -> None:
+        """Fill the caches, then decide whenever something changed."""
+        async with asyncio.TaskGroup() as group:
+            for cache in self.world.caches():
+                group.create_task(cache.run(), name=f"scheduler.cache.{cache.kind.plural}")
+            for cache in self.world.caches():
+                await cache.synced.wait()
+            while True:
+                self._dirty.clear()
+                await self.cycle()
+                await self._wait()
+
+    async def cycle(self) -> None:
+        """One decision for each node pool."""
+        self.cycles += 1
+        self.world.catch_up(self._clock.now())
+        present = self.world.present()
+        self._retries = {group: value for group, value in self._retries.items() if group in present}
+        self._aside &= present
+        self._verdicts.forget(present)
+        for pool in self.world.pool_names():
+            snapshot = self.world.snapshot(pool, self._retries, frozenset(self._aside))
+            plan = await self._decide(pool, snapshot)
+            if plan is None:
+                continue
+            known = Known(
+                pods=self.world.pod_by_uid(),
+                groups={g.uid: g for g in snapshot.groups},
+                first={p.group: p.uid for p in reversed(snapshot.pods)},
+            )
+            failed = await self._applier.apply(plan.commands, known)
+            self._note_failures(failed, snapshot)
+            await self._verdicts.write(pool, plan, known)
+            await self._queues.write(snapshot, plan.fair_share)
+
+    async def explain(self, namespace: str, workload: str) -> bytes:
+        """Why a workload waits, and what would start it, as JSON.
+
+        Raises: NotFound where no waiting or running pod is labelled as that workload's; Bug where the core met one.
+        """
+        for pool in self.world.pool_names():
+            snapshot = self.world.snapshot(pool, self._retries, frozenset(self._aside))
+            mine = {
+                p.metadata.uid
+                for p in self.world.pods
+                if p.metadata.namespace == namespace and p.metadata.labels.get(fields.WORKLOAD) == workload
+            }
+            groups = {p.group for p in snapshot.pods if p.uid in mine}
+            if groups:
+                now = self._clock.now()
+                try:
+                    found = await asyncio.to_thread(explain, snapshot, self.options.policy, now, min(groups))
+                except DecisionError as bug:
+                    self._log.error("explain.bug", pool=pool, group=bug.group, exc_info=bug)
+                    raise Bug(f"The scheduler met a bug of its own while it looked at {workload!r}.") from bug
+                return to_json(found, snapshot)
+        raise NotFound(
+            f"The scheduler has no pod of {workload!r} in {namespace}.",
+            hint="It may not be made yet, be suspended, or have ended.",
+            code="no-pods",
+        )
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self.options.longest):
+                await self._dirty.wait()
+        except TimeoutError:
+            return
+        await self._clock.sleep(self.options.settle)
+
+    async def _decide(self, pool: str, snapshot: Snapshot) -> Plan | None:
+        now = self._clock.now()
+        try:
+            plan, warm = await asyncio.to_thread(decide, snapshot, self.options.policy, now, self._warm.get(pool))
+        except DecisionError as bug:
+            self._log.error("decide.bug", pool=pool, group=bug.group, exc_info=bug)
+            if bug.group and bug.group not in self._aside:
+                self._aside.add(bug.group)
+                self._dirty.set()
+            return None
+        self._warm[pool] = warm
+        if self.witness is not None:
+            self.witness(snapshot, self.options.policy, plan, now)
+        return plan
+
+    def _note_failures(self, failed: dict[str, str], snapshot: Snapshot) -> None:
+        groups = {p.group: failed[p.uid] for p in snapshot.pods if p.uid in failed}
+        for group, why in groups.items():
+            times = self._retries.get(group, NEVER_FAILED).times + 1
+            wait = min(self.options.retry * 2 ** (times - 1), 300.0)
+            self._retries[group] = Retry(times=times, after=self._clock.now() + wait, why=why)

@@ -1,0 +1,317 @@
+"""The scheduler's caches, and the snapshot of each node pool made from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from fairlead.cluster.scheduler import company, observe
+from fairlead.cluster.scheduler.assumed import Assumed, Seen
+from fairlead.cluster.scheduler.learned import Learned
+from fairlead.cluster.scheduler.unsupported import unsupported
+from fairlead.kube.cache import Cache, Key
+from fairlead.kube.client import Client
+from fairlead.model import (
+    GpuGroup,
+    NodeName,
+    Pod,
+    PodGroup,
+    PodStatus,
+    QueueName,
+    SharedGpu,
+    Snapshot,
+    TaskClass,
+    build_snapshot,
+    leaf_subgroups,
+)
+from fairlead.objects import builtin, fields, kai, kinds
+from fairlead.objects import organisation as org
+from fairlead.objects import pod as objects
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """A group whose binds failed: how often in a row, not before when it is tried again (seconds since the epoch), and why."""
+
+    times: int
+    after: float
+    why: str
+
+
+NEVER_FAILED = Retry(times=0, after=0.0, why="")
+
+
+class World:
+    """Everything the scheduler reads, kept as values ready for a snapshot."""
+
+    def __init__(self, client: Client, scheduler_names: tuple[str, ...], changed: Callable[[], None]) -> None:
+        self.nodes: Cache[builtin.Node] = Cache(client, kinds.NODE)
+        self.pods: Cache[objects.Pod] = Cache(client, kinds.POD)
+        self.queues: Cache[kai.Queue] = Cache(client, kinds.QUEUE)
+        self.groups: Cache[kai.PodGroup] = Cache(client, kinds.POD_GROUP)
+        self.pools: Cache[org.NodePool] = Cache(client, kinds.NODE_POOL)
+        self.topologies: Cache[kai.Topology] = Cache(client, kinds.TOPOLOGY)
+        self.namespaces: Cache[builtin.Namespace] = Cache(client, kinds.NAMESPACE)
+        self.assumed = Assumed()
+        self._learned = Learned()
+        self._names = frozenset(scheduler_names)
+        self._classes = observe.Classes()
+        self._class_of: dict[Key, TaskClass] = {}
+        self._selects: dict[Key, frozenset[str]] = {}
+        self._selected: frozenset[str] = frozenset()
+        self._unsupported: dict[Key, str] = {}
+        self._foreign: dict[Key, objects.Pod] = {}
+        self._below: dict[str, float] = {}
+        self._now = 0.0
+        self._changed = changed
+        self.pods.on_change(self._pod_changed)
+        for cache in (self.nodes, self.queues, self.groups, self.pools, self.topologies, self.namespaces):
+            cache.on_change(lambda _key, _before, _after: changed())
+
+    def caches(self) -> tuple[Cache[objects.Pod], ...]:
+        """All of them."""
+        found = (self.nodes, self.pods, self.queues, self.groups, self.pools, self.topologies, self.namespaces)
+        return found  # type: ignore[return-value]  # run only
+
+    def pool_names(self) -> tuple[str, ...]:
+        """The default pool and all named ones."""
+        return tuple(sorted({observe.DEFAULT_POOL, *(p.metadata.name for p in self.pools)}))
+
+    def is_ours(self, pod: objects.Pod) -> bool:
+        """Whether this scheduler is named by the pod."""
+        return pod.spec.scheduler_name in self._names
+
+    def pod_by_uid(self) -> dict[str, objects.Pod]:
+        """Our pods that have not ended, by UID."""
+        return {p.metadata.uid: p for p in self.pods if self.is_ours(p)}
+
+    def catch_up(self, now: float) -> None:
+        """Forgets what the caches show by now of what we did, and notes which gangs are below their minimum.
+
+        `now` in seconds since the epoch.
+        """
+        self._now = now
+        self._note_broken()
+        if self.assumed.is_empty:
+            return
+        seen = {g.metadata.uid: Seen(hold=observe.hold_of(g.metadata)) for g in self.groups}
+        for pod in self.pods:
+            ending = pod.metadata.deletion_timestamp is not None or _has_ended(pod)
+            seen[pod.metadata.uid] = Seen(
+                is_placed=bool(pod.spec.node_name) or _has_ended(pod),
+                is_ending=ending,
+                hold=observe.hold_of(pod.metadata),
+            )
+        self.assumed.forget(seen, now)
+
+    def _note_broken(self) -> None:
+        """Since when each gang has some of its pods placed but fewer than it needs; one of which a pod is done may be."""
+        placed: Counter[tuple[str, str]] = Counter()
+        done: set[tuple[str, str]] = set()
+        for pod in self.pods:
+            name = pod.metadata.annotations.get(fields.POD_GROUP)
+            key = (pod.metadata.namespace, name or "")
+            if not name or not self.is_ours(pod):
+                continue
+            if pod.status.phase == "Succeeded":
+                done.add(key)
+            elif pod.spec.node_name and not pod.metadata.deletion_timestamp and pod.status.phase != "Failed":
+                placed[key] += 1
+        below = {}
+        for group in self.groups:
+            key = (group.metadata.namespace, group.metadata.name)
+            least = sum(s.min_member for s in leaf_subgroups(observe.group_of(group)))
+            if key not in done and 0 < placed[key] < least:
+                below[group.metadata.uid] = self._below.get(group.metadata.uid, self._now)
+        self._below = below
+
+    def present(self) -> frozenset[str]:
+        """UIDs of all groups there are: pod groups, and pods, which may be groups of their own."""
+        return frozenset(o.metadata.uid for o in (*self.groups, *self.pods))
+
+    def snapshot(self, pool: str, retries: dict[str, Retry], aside: frozenset[str]) -> Snapshot:
+        """The pool as it is, with what we did and the caches do not show yet.
+
+        `retries`: groups whose binds failed; `aside`: groups a bug was met with.
+        """
+        nodes = self._pool_nodes(pool)
+        groups, pods = self._work(pool, {n.metadata.name for n in nodes})
+        pods = [self.assumed.pod(p) for p in pods]
+        use = observe.foreign_use(self._foreign.values())
+        held = [self._dated(_with_life(self.assumed.group(g), retries, aside)) for g in groups]
+        shared = {(g, p.node) for p in pods if p.node for g in p.shared}
+        return build_snapshot(
+            pool=pool,
+            nodes=[observe.node_of(n, use.get(n.metadata.name, {})) for n in nodes],
+            queues=[observe.queue_spec(q) for q in self.queues if observe.pool_of(q.metadata) == pool],
+            groups=held,
+            pods=pods,
+            shared_gpus=[SharedGpu(id=group, node=node) for group, node in sorted(shared)],
+            levels=observe.levels_of(self.topologies.values()),
+            demand=self._learned.demand(pool),
+        )
+
+    def _dated(self, group: PodGroup) -> PodGroup:
+        since = self._below.get(group.uid)
+        if since is None or group.stale_since is not None:
+            return group
+        return msgspec.structs.replace(group, stale_since=since)
+
+    def _pool_nodes(self, pool: str) -> list[builtin.Node]:
+        return [n for n in self.nodes if self.pool_of_node(n) == pool]
+
+    def pool_of_node(self, node: builtin.Node) -> str:
+        """The named pool whose label the node carries, else the default pool."""
+        for pool in self.pools.values():
+            key = pool.spec.label_key
+            if key and node.metadata.labels.get(key) == pool.spec.label_value:
+                return pool.metadata.name
+        return observe.DEFAULT_POOL
+
+    def _work(self, pool: str, nodes: set[str]) -> tuple[list[PodGroup], list[Pod]]:
+        gangs = {(g.metadata.namespace, g.metadata.name): observe.group_of(g) for g in self.groups}
+        groups: dict[str, PodGroup] = {}
+        pods: list[Pod] = []
+        begun: dict[str, float] = {}
+        refused: dict[str, str] = {}
+        self._note_selected()
+        for key, pod in self.pods.items().items():
+            if not self.is_ours(pod) or not _belongs(pod, pool, nodes) or observe.awaits_grouping(pod):
+                continue
+            status = observe.status_of(pod)
+            if status is None:
+                continue
+            named = pod.metadata.annotations.get(fields.POD_GROUP)
+            gang = gangs.get((pod.metadata.namespace, named)) if named else None
+            if named and gang is None:
+                continue
+            group = gang or observe.lone_group(pod)
+            groups.setdefault(group.uid, group)
+            pods.append(observe.pod_value(pod, group.uid, self._class(key, pod), status))
+            if status <= PodStatus.PENDING and key in self._unsupported:
+                refused[group.uid] = self._unsupported[key]
+            if (since := observe.started_of(pod)) is not None:
+                begun[group.uid] = min(since, begun.get(group.uid, since))
+        projects = self._projects(pool)
+        listed = [_of_its_pods(g, begun.get(g.uid), refused.get(g.uid, "")) for g in groups.values()]
+        return [_in_its_project(g, projects) for g in listed], _held(pods, groups, self.assumed)
+
+    def _projects(self, pool: str) -> dict[str, tuple[frozenset[str], QueueName]]:
+        """Namespace of a project -> all queues of the project, and the one it has in this pool. Labels of pods are not believed over it."""
+        queues: dict[str, set[str]] = {}
+        here: dict[str, str] = {}
+        for queue in self.queues:
+            project = queue.metadata.labels.get(fields.PROJECT, "")
+            queues.setdefault(project, set()).add(queue.metadata.name)
+            if observe.pool_of(queue.metadata) == pool:
+                here[project] = queue.metadata.name
+        owned = ((n.metadata.name, n.metadata.labels.get(fields.PROJECT)) for n in self.namespaces)
+        return {
+            name: (frozenset(queues.get(project, ())), QueueName(here.get(project, project)))
+            for name, project in owned
+            if project
+        }
+
+    def _note_selected(self) -> None:
+        """Which labels some pod's affinity looks at; where they change, every class is read again."""
+        selected = frozenset().union(*self._selects.values())
+        if selected != self._selected:
+            self._selected = selected
+            self._class_of.clear()
+
+    def _class(self, key: Key, pod: objects.Pod) -> TaskClass:
+        found = self._class_of.get(key)
+        if found is None:
+            found = self._class_of[key] = self._classes.of(
+                pod, self._selected, with_company=key not in self._unsupported
+            )
+        return found
+
+    def _pod_changed(self, key: Key, before: objects.Pod | None, after: objects.Pod | None) -> None:
+        self._class_of.pop(key, None)
+        self._foreign.pop(key, None)
+        self._read(key, after)
+        if before is None and after is not None and self.is_ours(after):
+            where, when = observe.pool_of(after.metadata), observe.created_of(after.metadata)
+            self._learned.saw(where, self._class(key, after), when)
+        if after is not None and after.spec.node_name and not self.is_ours(after) and not _has_ended(after):
+            self._foreign[key] = after
+        if before is None or after is None or _matters(before, after):
+            self._changed()
+
+    def _read(self, key: Key, pod: objects.Pod | None) -> None:
+        """Notes what is rare in a pod, so that no cycle looks for it."""
+        for notes in (self._selects, self._unsupported):
+            notes.pop(key, None)
+        if pod is None or not self.is_ours(pod) or _has_ended(pod):
+            return
+        if why := unsupported(pod):
+            self._unsupported[key] = why
+        elif keys := company.keys_of(pod.spec):
+            self._selects[key] = keys
+
+
+def _has_ended(pod: objects.Pod) -> bool:
+    return pod.status.phase in ("Succeeded", "Failed")
+
+
+def _matters(before: objects.Pod, after: objects.Pod) -> bool:
+    """Whether a change may change a decision; our own condition patches do not."""
+    return (
+        before.spec != after.spec
+        or before.status.phase != after.status.phase
+        or before.metadata.deletion_timestamp != after.metadata.deletion_timestamp
+        or before.metadata.labels != after.metadata.labels
+        or before.metadata.annotations != after.metadata.annotations
+    )
+
+
+def _belongs(pod: objects.Pod, pool: str, nodes: set[str]) -> bool:
+    """A placed pod belongs to the pool of its node, a waiting one to the pool it is labelled for."""
+    if pod.spec.node_name:
+        return pod.spec.node_name in nodes
+    return observe.pool_of(pod.metadata) == pool
+
+
+def _held(pods: list[Pod], groups: dict[str, PodGroup], assumed: Assumed) -> list[Pod]:
+    """Waiting pods whose group has a hold stand at their promised place."""
+    places: dict[str, tuple[NodeName, tuple[GpuGroup, ...]]] = {}
+    for group in groups.values():
+        hold = assumed.group(group).hold
+        for uid, node, shared in hold.places if hold else ():
+            places[uid] = (node, shared)
+    found = []
+    for pod in pods:
+        if pod.status is PodStatus.PENDING and pod.uid in places and not assumed.is_bound(pod.uid):
+            node, shared = places[pod.uid]
+            pod = msgspec.structs.replace(pod, status=PodStatus.HELD, node=node, shared=shared)
+        found.append(pod)
+    return found
+
+
+def _of_its_pods(group: PodGroup, begun: float | None, refused: str) -> PodGroup:
+    """The group with what its pods say of it: since when the first runs, and what one asks that cannot be decided on."""
+    started = begun if group.started is None else group.started
+    if started == group.started and not refused:
+        return group
+    return msgspec.structs.replace(group, started=started, unsupported=refused)
+
+
+def _in_its_project(group: PodGroup, projects: dict[str, tuple[frozenset[str], QueueName]]) -> PodGroup:
+    """The group in a queue of the project its namespace belongs to, whatever it says itself."""
+    queues, own = projects.get(group.namespace, (frozenset(), group.queue))
+    return group if group.queue == own or group.queue in queues else msgspec.structs.replace(group, queue=own)
+
+
+def _with_life(group: PodGroup, retries: dict[str, Retry], aside: frozenset[str]) -> PodGroup:
+    failed = retries.get(group.uid, NEVER_FAILED)
+    if not failed.times and group.uid not in aside:
+        return group
+    return msgspec.structs.replace(
+        group,
+        failed_binds=failed.times,
+        bind_failure=failed.why,
+        retry_at=failed.after,
+        set_aside=group.uid in aside,
+    )

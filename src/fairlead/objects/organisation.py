@@ -1,0 +1,198 @@
+"""Our own kinds about the organisation and the machines (fairlead.dev/v1alpha1).
+
+Units: GPU in 1/1000 device, CPU in 1/1000 core, memory in bytes, device memory in MiB. A limit of -1 is unlimited.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from fairlead.objects.meta import Condition, Object, Wire
+
+Amount = Annotated[int, Meta(ge=0)]
+Limit = Annotated[int, Meta(ge=-1)]
+Weight = Annotated[float, Meta(ge=0)]
+
+
+class Share(Wire, frozen=True, kw_only=True):
+    """One resource: guaranteed amount (-1 unlimited), ceiling (-1 none), weight of the surplus."""
+
+    deserved: Limit = 0
+    limit: Limit = -1
+    over_quota_weight: Weight = 2.0
+
+
+class PoolResources(Wire, frozen=True, kw_only=True):
+    """What a project or department may use of one node pool."""
+
+    node_pool: str = "default"
+    gpu: Share = Share()
+    cpu: Share = Share(deserved=-1)
+    memory: Share = Share(deserved=-1)
+
+
+class ProjectSpec(Wire, frozen=True, kw_only=True):
+    """A project: its department, its namespace and its quota in each node pool, in order of preference."""
+
+    department: str = ""
+    display_name: str = ""
+    namespace: str = ""
+    priority: int | None = None
+    resources: tuple[PoolResources, ...] = ()
+    default_node_pools: tuple[str, ...] = ()
+    preempt_min_runtime: str = ""
+    reclaim_min_runtime: str = ""
+    image_pull_secrets: tuple[str, ...] = ()
+    max_runtime_seconds: Amount = 0
+    max_idle_gpu_seconds: Amount = 0
+    project_id: str = ""
+
+
+class ProjectStatus(Wire, frozen=True, kw_only=True):
+    """What a project has and uses. GPU in 1/1000."""
+
+    phase: Literal["", "Ready", "Creating", "Deleting", "Failed"] = ""
+    message: str = ""
+    namespace: str = ""
+    conditions: tuple[Condition, ...] = ()
+    allocated_gpu_milli: Amount = 0
+    requested_gpu_milli: Amount = 0
+
+
+class Project(Object, frozen=True, kw_only=True):
+    """A team's room in the cluster: a namespace with quota. Cluster-scoped."""
+
+    spec: ProjectSpec = ProjectSpec()
+    status: ProjectStatus = ProjectStatus()
+
+
+class DepartmentSpec(Wire, frozen=True, kw_only=True):
+    """A department: quota over its projects, in each node pool."""
+
+    display_name: str = ""
+    priority: int | None = None
+    resources: tuple[PoolResources, ...] = ()
+    department_id: str = ""
+
+
+class DepartmentStatus(Wire, frozen=True, kw_only=True):
+    """What a department's projects use together."""
+
+    phase: Literal["", "Ready", "Creating", "Deleting", "Failed"] = ""
+    message: str = ""
+    conditions: tuple[Condition, ...] = ()
+    projects: tuple[str, ...] = ()
+    allocated_gpu_milli: Amount = 0
+
+
+class Department(Object, frozen=True, kw_only=True):
+    """A set of projects. Cluster-scoped."""
+
+    spec: DepartmentSpec = DepartmentSpec()
+    status: DepartmentStatus = DepartmentStatus()
+
+
+class NodePoolSpec(Wire, frozen=True, kw_only=True):
+    """Which nodes belong to a pool (label equals value) and how they are filled."""
+
+    label_key: str = ""
+    label_value: str = ""
+    placement: Literal["binpack", "spread", "fit"] = "binpack"
+    cpu_placement: Literal["binpack", "spread"] = "binpack"
+
+
+class NodePoolStatus(Wire, frozen=True, kw_only=True):
+    """What a pool holds."""
+
+    phase: Literal["", "Ready", "Empty", "Deleting", "Failed"] = ""
+    message: str = ""
+    conditions: tuple[Condition, ...] = ()
+    nodes: tuple[str, ...] = ()
+    gpus: Amount = 0
+
+
+class NodePool(Object, frozen=True, kw_only=True):
+    """A set of nodes that is scheduled by itself. Cluster-scoped."""
+
+    spec: NodePoolSpec = NodePoolSpec()
+    status: NodePoolStatus = NodePoolStatus()
+
+
+class DeviceProcess(Wire, frozen=True, kw_only=True):
+    """A process that uses a device."""
+
+    pid: Amount
+    memory_mib: Amount = 0
+    name: str = ""
+    pod: str = ""
+    """`namespace/name` of the pod it belongs to, empty where unknown."""
+
+
+class DeviceReport(Wire, frozen=True, kw_only=True):
+    """One physical GPU as its node sees it."""
+
+    uuid: str
+    index: Amount = 0
+    model: str = ""
+    memory_mib: Amount = 0
+    memory_used_mib: Amount = 0
+    utilisation_percent: Annotated[int, Meta(ge=0, le=100)] = 0
+    healthy: bool = True
+    health_message: str = ""
+    idle_since: str | None = None
+    processes: tuple[DeviceProcess, ...] = ()
+    gpu_groups: tuple[str, ...] = ()
+
+
+class NodeReportStatus(Wire, frozen=True, kw_only=True):
+    """What a node agent reads from the driver and the kubelet."""
+
+    observed_at: str | None = None
+    simulated: bool = False
+    """No physical device stands behind the report."""
+    driver_version: str = ""
+    cuda_version: str = ""
+    enforcement: Literal["", "none", "mps", "mig"] = ""
+    """How shared devices are kept apart on this node."""
+    devices: tuple[DeviceReport, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+class NodeReport(Object, frozen=True, kw_only=True):
+    """The devices of one node; named like the node, written only by its agent. Cluster-scoped, no subresource."""
+
+    status: NodeReportStatus = NodeReportStatus()
+
+
+class ClusterConfigSpec(Wire, frozen=True, kw_only=True):
+    """Settings of a whole cluster that may change while it runs."""
+
+    cluster_id: str = ""
+    control_plane_url: str = ""
+    namespace_prefix: str = "runai-"
+    scheduler_names: tuple[str, ...] = ("fairlead",)
+    queue_label_keys: tuple[str, ...] = ("kai.scheduler/queue", "runai/queue")
+    node_pool_label_key: str = "kai.scheduler/node-pool"
+    reservation_namespace: str = "fairlead-reservation"
+    reservation_image: str = ""
+    reservation_runtime_class: str = ""
+    default_image_pull_policy: str = ""
+    shadow: bool = False
+    """Decide and report, but bind and evict nothing."""
+
+
+class ClusterConfigStatus(Wire, frozen=True, kw_only=True):
+    """Whether the settings are in force."""
+
+    conditions: tuple[Condition, ...] = ()
+    observed_generation: Amount = 0
+    version: str = field(default="")
+
+
+class ClusterConfig(Object, frozen=True, kw_only=True):
+    """The one settings object of a cluster, named `fairlead`. Cluster-scoped."""
+
+    spec: ClusterConfigSpec = ClusterConfigSpec()
+    status: ClusterConfigStatus = ClusterConfigStatus()

@@ -1,0 +1,1 @@
+"""How a process lives: settings, logging, clock, retry, reconcile loop, lease, supervision."""

@@ -1,0 +1,1 @@
+"""The actions of a cycle, least disruptive first."""

@@ -1,0 +1,1 @@
+"""Filters, scores, orders and validators."""

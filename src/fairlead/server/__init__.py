@@ -1,0 +1,1 @@
+"""The control plane: API, sign-in, organisation and quotas, history, web pages."""

@@ -1,0 +1,1 @@
+"""Routes: one folder entry per resource, no logic."""

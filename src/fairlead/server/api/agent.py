@@ -1,0 +1,144 @@
+"""WebSockets of a cluster's agent: one control connection, and one more for each log, shell or explanation."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import structlog
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from fairlead.runtime.errors import Denied, FairleadError
+from fairlead.server.api.dependencies import context_of
+from fairlead.server.services import agents, channels
+from fairlead.server.services.connections import Line
+from fairlead.server.services.context import Context
+from fairlead.wire.agent import (
+    CHANNEL_PATH,
+    CONTROL_PATH,
+    Applied,
+    Hello,
+    Observed,
+    Received,
+    decode_from_agent,
+    encode,
+)
+
+router = APIRouter()
+_log = structlog.get_logger()
+
+REFUSED = 4403
+"""Close code: not this cluster's secret, or another cluster than before; trying again will not help."""
+MALFORMED = 4400
+"""Close code: a frame that is not of this protocol."""
+
+
+@router.websocket(CONTROL_PATH)
+async def control(socket: WebSocket) -> None:
+    """The one connection of a cluster: frames of `wire/agent.py`."""
+    context = context_of(socket)
+    cluster_id = socket.headers.get("x-fairlead-cluster", "")
+    secret = socket.headers.get("authorization", "").partition(" ")[2]
+    await socket.accept()
+    try:
+        await agents.admit(context, cluster_id, secret)
+        first = decode_from_agent(await _text(socket))
+        if not isinstance(first, Hello):
+            raise Denied("The first frame must be Hello.")
+        await agents.hello(context, cluster_id, first)
+        await _converse(context, socket, cluster_id, first)
+    except Denied as error:
+        await socket.close(REFUSED, error.message[:120])
+    except msgspec.MsgspecError as error:
+        _log.warning("agent sent a malformed frame", cluster=cluster_id, error=str(error))
+        await socket.close(MALFORMED, str(error)[:120])
+    except WebSocketDisconnect:
+        _log.info("agent went away", cluster=cluster_id)
+
+
+@router.websocket(CHANNEL_PATH + "/{channel_id}")
+async def channel(socket: WebSocket, channel_id: str) -> None:
+    """The agent's end of one log, shell or explanation."""
+    context = context_of(socket)
+    await socket.accept()
+    try:
+        token = socket.headers.get("authorization", "").partition(" ")[2]
+        cluster_id, named = context.tokens.channel_of(token, now=context.now())
+        if named != channel_id:
+            raise Denied("The grant is for another channel.")
+        end = context.channels.dial(channel_id, cluster_id)
+    except FairleadError as error:
+        await socket.close(REFUSED, error.message[:120])
+        return
+
+    async def receive() -> bytes | None:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        data: bytes | None = message.get("bytes")
+        return data if data is not None else str(message.get("text", "")).encode()
+
+    await channels.pump(end, receive, socket.send_bytes)
+    if socket.application_state.name == "CONNECTED" and socket.client_state.name == "CONNECTED":
+        await socket.close()
+
+
+async def _converse(context: Context, socket: WebSocket, cluster_id: str, first: Hello) -> None:
+    """Listens and tells until either ends: an agent that is heard but told nothing would never notice."""
+    line = context.agents.connect(cluster_id)
+    context.watch.publish(
+        "clusters", "upsert", cluster_id, ("clusters", cluster_id), {"id": cluster_id, "state": "Connected"}
+    )
+    _log.info("agent connected", cluster=cluster_id, version=first.version, applied=first.applied)
+    talk = (
+        asyncio.create_task(_receive(context, socket, cluster_id), name="agent-observed"),
+        asyncio.create_task(_send(context, socket, cluster_id, line, first.applied), name="agent-desired"),
+    )
+    try:
+        await asyncio.wait(talk, return_when=asyncio.FIRST_COMPLETED)
+        for task in talk:
+            if task.done():
+                task.result()
+    finally:
+        for task in talk:
+            task.cancel()
+        context.agents.disconnect(cluster_id, line)
+        context.watch.publish(
+            "clusters", "upsert", cluster_id, ("clusters", cluster_id), {"id": cluster_id, "state": "Disconnected"}
+        )
+        await asyncio.gather(*talk, return_exceptions=True)
+
+
+async def _receive(context: Context, socket: WebSocket, cluster_id: str) -> None:
+    """Stores what the agent says until it goes away. Raises: WebSocketDisconnect; MsgspecError for a frame of no protocol."""
+    while True:
+        frame = decode_from_agent(await _text(socket))
+        if isinstance(frame, Observed):
+            await agents.observed(context, cluster_id, frame)
+            await socket.send_text(encode(Received(seq=frame.seq)))
+        elif isinstance(frame, Applied):
+            await agents.applied(context, cluster_id, frame)
+
+
+async def _text(socket: WebSocket) -> str | bytes:
+    """The next frame; one sent as a binary message is read as the same text."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1000), message.get("reason"))
+    text = message.get("text")
+    return str(text) if text is not None else bytes(message["bytes"])
+
+
+async def _send(context: Context, socket: WebSocket, cluster_id: str, line: Line, applied: int) -> None:
+    """Everything first, then what changes, each time something does."""
+    sent, full = applied, True
+    while True:
+        line.wake.clear()
+        while line.opens:
+            await socket.send_text(encode(line.opens.pop(0)))
+        frame = await agents.next_desired(context, cluster_id, sent, full=full)
+        if full or frame.objects:
+            await socket.send_text(encode(frame))
+        sent, full = max(sent, frame.revision), False
+        await line.wake.wait()

@@ -1,0 +1,59 @@
+"""The control plane as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+import fairlead
+from fairlead.server.api import access, accounts, agent, clusters, live, organisation, problems, web, workloads
+from fairlead.server.api.compat import UnwrapDoubleJson
+from fairlead.server.auth.tokens import Tokens
+from fairlead.server.config import ServerConfig
+from fairlead.server.db.database import Database
+from fairlead.server.services.channels import Channels
+from fairlead.server.services.connections import Agents
+from fairlead.server.services.context import Context
+from fairlead.server.services.watch import Watch
+
+
+def create_context(config: ServerConfig, now: Callable[[], float]) -> Context:
+    """Everything services work with."""
+    return Context(
+        config=config,
+        database=Database(config.database_url),
+        tokens=Tokens(config.signing_key),
+        now=now,
+        watch=Watch(),
+        channels=Channels(),
+        agents=Agents(),
+        one_time_keys={config.one_time_key} if config.one_time_key else set(),
+    )
+
+
+def create_app(context: Context) -> FastAPI:
+    """The application; it migrates the database when it starts."""
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        await context.database.migrate()
+        yield
+        await context.database.close()
+
+    app = FastAPI(
+        title="Fairlead",
+        version=fairlead.__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=life,
+    )
+    app.state.context = context
+    app.add_middleware(UnwrapDoubleJson)
+    problems.install(app)
+    for routes in (access, accounts, clusters, organisation, workloads, live, agent):
+        app.include_router(routes.router)
+    web.install(app, context.config.web_folder)
+    return app

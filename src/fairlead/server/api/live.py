@@ -1,0 +1,159 @@
+"""Routes of our own: status, queues, the event stream, logs, shells, explanations, and what a submission would make."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+from fastapi import APIRouter, Query, Request, WebSocket
+from fastapi.responses import StreamingResponse
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+import fairlead
+from fairlead.objects.codec import to_json
+from fairlead.runtime.errors import FairleadError
+from fairlead.server.api.dependencies import Ctx, Who, context_of, principal_of
+from fairlead.server.services import clusters, feed, streams, workloads
+from fairlead.server.services.watch import Event
+from fairlead.wire.rest import workloads as rest
+
+router = APIRouter(prefix="/api/fairlead/v1", tags=["fairlead"])
+
+
+@router.get("/status")
+async def status(context: Ctx, who: Who) -> dict[str, Any]:
+    """State of the control plane and its clusters."""
+    found = await clusters.list_clusters(context, who)
+    nodes = await clusters.list_nodes(context, who)
+    return {
+        "version": fairlead.__version__,
+        "user": who.username,
+        "revision": context.watch.revision,
+        "clusters": [
+            {
+                "id": c.id,
+                "name": c.name,
+                "state": clusters.state(context, c),
+                "kubernetes": c.kubernetes,
+                "nodes": sum(1 for cluster, _, _ in nodes if cluster == c.id),
+                "gpus": sum(len(n.gpus) for cluster, _, n in nodes if cluster == c.id),
+                "simulated": any(n.simulated for cluster, _, n in nodes if cluster == c.id),
+            }
+            for c in found
+        ],
+    }
+
+
+@router.get("/queues")
+async def queues(context: Ctx, who: Who) -> dict[str, Any]:
+    """What each department and project may use and uses, per node pool; 1/1000 GPU, 1/1000 core, bytes; -1 = unlimited."""
+    rows = await clusters.list_queues(context, who)
+    return {"queues": [msgspec.structs.asdict(row) | {"cluster_id": cluster} for cluster, row in rows]}
+
+
+@router.post("/workloads/render")
+async def render(
+    body: rest.DistributedCreate, context: Ctx, who: Who, kind: Annotated[str, Query()] = "trainings"
+) -> Any:
+    """The object a submission would make; nothing is stored."""
+    _, made = await workloads.render(context, who, kind, body)
+    return to_json(made)
+
+
+@router.get("/workloads/{workload_id}/explain")
+async def explain(workload_id: str, context: Ctx, who: Who) -> Any:
+    """Why it waits, and what would start it."""
+    return await streams.explain(context, who, workload_id)
+
+
+@router.get("/workloads/{workload_id}/logs")
+async def logs(workload_id: str, context: Ctx, who: Who, asked: Annotated[rest.LogQuery, Query()]) -> StreamingResponse:
+    """The log of a pod as plain text; with `follow` until it ends; with `previous` that of the run before."""
+    source = await streams.logs(context, who, workload_id, asked)
+    first = await anext(source, b"")
+    return StreamingResponse(_chain(first, source), media_type="text/plain; charset=utf-8")
+
+
+@router.get("/watch")
+async def watch(
+    request: Request, context: Ctx, topics: str = "workloads,pods,nodes,queues", since: int | None = None
+) -> StreamingResponse:
+    """Server-sent events: what changes from now on, or since a revision, of what the caller may see."""
+    last = request.headers.get("last-event-id", "")
+    start = int(last) if last.isdigit() else since
+    events = feed.follow(context.watch, lambda: principal_of(request), frozenset(topics.split(",")), start)
+    first = await anext(events)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_chain(_sse(first), _encoded(events)), media_type="text/event-stream", headers=headers)
+
+
+@router.websocket("/workloads/{workload_id}/exec")
+async def run_command(
+    socket: WebSocket, workload_id: str, command: Annotated[list[str], Query()], pod: str = ""
+) -> None:
+    """A command beside the workload: binary messages are its input and output; the last text message is `{"exit_code"}`."""
+    context = context_of(socket)
+    try:
+        who = await principal_of(socket)
+        channel = await streams.open_exec(context, who, workload_id, pod=pod, command=tuple(command))
+    except FairleadError as error:
+        await socket.accept()
+        await _fail(socket, error)
+        return
+    await socket.accept()
+    typing = asyncio.create_task(_typed(socket, channel.to_agent), name="exec-input")
+    try:
+        async for message in channel.messages():
+            if message.startswith(b"\x01exit:"):
+                await socket.send_text(orjson.dumps({"exit_code": int(message[6:])}).decode())
+            else:
+                await socket.send_bytes(message)
+    except FairleadError as error:
+        await _fail(socket, error)
+    finally:
+        typing.cancel()
+        context.channels.close(channel)
+        if socket.client_state is WebSocketState.CONNECTED:
+            await socket.close()
+
+
+async def _typed(socket: WebSocket, to_agent: asyncio.Queue[bytes | None]) -> None:
+    try:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                break
+            if message.get("bytes") is not None:
+                await to_agent.put(message["bytes"])
+            elif message.get("text") == "eof":
+                await to_agent.put(b"")
+    except WebSocketDisconnect:
+        pass
+    await to_agent.put(None)
+
+
+async def _fail(socket: WebSocket, error: FairleadError) -> None:
+    document = {"error": {"message": error.message, "details": error.hint, "reason": error.code}}
+    await socket.send_text(orjson.dumps(document).decode())
+    await socket.close()
+
+
+async def _chain(first: bytes, rest_of: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for part in rest_of:
+        yield part
+
+
+async def _encoded(events: AsyncIterator[Event | None]) -> AsyncIterator[bytes]:
+    async for event in events:
+        yield _sse(event)
+
+
+def _sse(event: Event | None) -> bytes:
+    if event is None:
+        return b": still here\n\n"
+    data = {} if event.kind == "bookmark" else {"topic": event.topic, "key": event.key, "row": event.row}
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.revision, event.kind.encode(), orjson.dumps(data))

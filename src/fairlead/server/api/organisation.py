@@ -1,0 +1,127 @@
+"""Routes: departments and projects."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from fastapi import APIRouter
+
+from fairlead.server.api.dependencies import Ctx, FilterBy, Limit, Offset, Who, filters, page_of
+from fairlead.server.db.records import OrgUnit
+from fairlead.server.services import clusters, organisation, views
+from fairlead.wire.agent import QueueRow
+from fairlead.wire.rest import organisation as rest
+
+router = APIRouter(prefix="/api/v1/org-unit", tags=["organisation"])
+
+
+@router.get("/departments")
+async def list_departments(context: Ctx, who: Who, offset: Offset = 0, limit: Limit = 500) -> rest.Departments:
+    """All departments."""
+    units = list(await organisation.list_units(context, who, "department"))
+    page, following = page_of(units, offset, limit)
+    show = await _department_view(context, who)
+    return rest.Departments(departments=[show(u) for u in page], next=following)
+
+
+@router.post("/departments", status_code=201)
+async def create_department(body: rest.DepartmentCreate, context: Ctx, who: Who) -> rest.Department:
+    """A new department."""
+    made = await organisation.create_department(context, who, body)
+    return (await _department_view(context, who))(made)
+
+
+@router.get("/departments/{unit_id}")
+async def get_department(unit_id: str, context: Ctx, who: Who) -> rest.Department:
+    """One department."""
+    found = await organisation.get_unit(context, who, "department", unit_id)
+    return (await _department_view(context, who))(found)
+
+
+@router.put("/departments/{unit_id}")
+async def update_department(unit_id: str, body: rest.DepartmentUpdate, context: Ctx, who: Who) -> rest.Department:
+    """Overwrites a department's quota."""
+    changed = await organisation.update_unit(context, who, "department", unit_id, body)
+    return (await _department_view(context, who))(changed)
+
+
+@router.delete("/departments/{unit_id}", status_code=204)
+async def delete_department(unit_id: str, context: Ctx, who: Who) -> None:
+    """Removes a department without projects."""
+    await organisation.delete_unit(context, who, "department", unit_id)
+
+
+@router.get("/projects")
+async def list_projects(
+    context: Ctx,
+    who: Who,
+    offset: Offset = 0,
+    limit: Limit = 500,
+    search: str | None = None,
+    filter_by: FilterBy = None,
+) -> rest.Projects:
+    """Projects the caller may see."""
+    units = [u for u in await organisation.list_units(context, who, "project") if not search or search in u.name]
+    names = {value for field, operator, value in filters(filter_by) if field == "name" and operator == "=="}
+    units = [u for u in units if not names or u.name in names]
+    page, following = page_of(units, offset, limit)
+    show = await _project_view(context, who)
+    return rest.Projects(projects=[show(u) for u in page], next=following)
+
+
+@router.get("/projects/count")
+async def count_projects(context: Ctx, who: Who) -> rest.Count:
+    """How many projects the caller may see."""
+    return rest.Count(count=len(await organisation.list_units(context, who, "project")))
+
+
+@router.post("/projects", status_code=201)
+async def create_project(body: rest.ProjectCreate, context: Ctx, who: Who) -> rest.Project:
+    """A new project: a namespace and quota in its cluster."""
+    made = await organisation.create_project(context, who, body)
+    return (await _project_view(context, who))(made)
+
+
+@router.get("/projects/{unit_id}")
+async def get_project(unit_id: str, context: Ctx, who: Who) -> rest.Project:
+    """One project."""
+    found = await organisation.get_unit(context, who, "project", unit_id)
+    return (await _project_view(context, who))(found)
+
+
+@router.put("/projects/{unit_id}")
+async def update_project(unit_id: str, body: rest.ProjectUpdate, context: Ctx, who: Who) -> rest.Project:
+    """Overwrites a project's quota."""
+    changed = await organisation.update_unit(context, who, "project", unit_id, body)
+    return (await _project_view(context, who))(changed)
+
+
+@router.delete("/projects/{unit_id}", status_code=204)
+async def delete_project(unit_id: str, context: Ctx, who: Who) -> None:
+    """Removes a project without workloads."""
+    await organisation.delete_unit(context, who, "project", unit_id)
+
+
+async def _queues(context: Ctx, who: Who, kind: str) -> dict[str, list[QueueRow]]:
+    found: dict[str, list[QueueRow]] = defaultdict(list)
+    for _, row in await clusters.list_queues(context, who):
+        if row.kind == kind:
+            found[row.name].append(row)
+    return found
+
+
+async def _pool_ids(context: Ctx, who: Who) -> dict[str, str]:
+    return {p.name: p.id for p in await organisation.list_units(context, who, "node-pool")}
+
+
+async def _department_view(context: Ctx, who: Who) -> Callable[[OrgUnit], rest.Department]:
+    projects = await organisation.list_units(context, who, "project")
+    queues, pools = await _queues(context, who, "department"), await _pool_ids(context, who)
+    return lambda u: views.department(u, [p for p in projects if p.department_id == u.id], queues, pools)
+
+
+async def _project_view(context: Ctx, who: Who) -> Callable[[OrgUnit], rest.Project]:
+    departments = {d.id: d for d in await organisation.list_units(context, who, "department")}
+    queues, pools = await _queues(context, who, "project"), await _pool_ids(context, who)
+    return lambda u: views.project(u, departments.get(u.department_id), queues, pools)

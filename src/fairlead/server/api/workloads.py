@@ -1,0 +1,179 @@
+"""Routes: workloads of every kind."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
+
+from fairlead.runtime.errors import FairleadError, Invalid
+from fairlead.server.api.dependencies import Ctx, FilterBy, Who, filters
+from fairlead.server.api.problems import status_of
+from fairlead.server.db.workloads import Page
+from fairlead.server.services import organisation, views, workloads
+from fairlead.wire.rest import workloads as rest
+from fairlead.wire.rest.organisation import Count
+
+router = APIRouter(prefix="/api/v1/workloads", tags=["workloads"])
+
+_COLUMNS = {
+    "name": "name",
+    "type": "kind",
+    "phase": "phase",
+    "projectId": "project_id",
+    "projectName": "project_id",
+    "clusterId": "cluster_id",
+    "namespace": "namespace",
+    "submittedBy": "submitted_by",
+    "createdAt": "created",
+    "updatedAt": "updated",
+}
+_KINDS = {"Distributed": "DistributedTraining"}
+
+
+class ListQuery(BaseModel):
+    """Which part of the list, in what order."""
+
+    offset: int = Field(default=0, ge=0, le=2**31)
+    limit: int = Field(default=500, ge=1, le=10_000)
+    search: str = ""
+    deleted: bool = False
+    sortBy: str = "createdAt"
+    sortOrder: Literal["asc", "desc"] = "desc"
+    filterBy: list[str] | None = None
+
+
+@router.get("", response_model=rest.Workloads)
+async def list_workloads(context: Ctx, who: Who, query: Annotated[ListQuery, Query()]) -> Response:
+    """One page of workloads, newest first unless said."""
+    page = Page(
+        offset=query.offset,
+        limit=query.limit,
+        order=_column(query.sortBy, "sortBy"),
+        descending=query.sortOrder == "desc",
+        search=query.search,
+        deleted=query.deleted,
+        equal=await _equal(context, who, query.filterBy),
+    )
+    records, names, following = await workloads.list_workloads(context, who, page)
+    return Response(views.workloads_json(records, names, following), media_type="application/json")
+
+
+@router.get("/count")
+async def count_workloads(
+    context: Ctx, who: Who, search: str = "", deleted: bool = False, filter_by: FilterBy = None
+) -> Count:
+    """How many workloads the filters leave."""
+    page = Page(search=search, deleted=deleted, equal=await _equal(context, who, filter_by))
+    return Count(count=await workloads.count(context, who, page))
+
+
+@router.post("/batch")
+async def batch(body: rest.BatchRequest, context: Ctx, who: Who) -> rest.BatchResponse:
+    """Deletes, suspends or resumes several; says of each whether it worked."""
+    answer = rest.BatchResponse(id=str(uuid.uuid4()), succeeded=[], failed=[])
+    for workload_id in body.ids:
+        try:
+            await _act(context, who, workload_id, body.action)
+            answer.succeeded.append(workload_id)
+        except FairleadError as error:
+            failure = rest.BatchFailure(id=workload_id, code=status_of(error), message=str(error))
+            answer.failed.append(failure)
+    return answer
+
+
+@router.post("/{path}", status_code=202)
+async def submit(path: str, body: rest.DistributedCreate, context: Ctx, who: Who) -> rest.WorkloadCreated:
+    """Submits a workspace, a training or a distributed training."""
+    if path not in workloads.PATHS:
+        raise Invalid(
+            f"Workloads of kind {path!r} are not supported by this version.",
+            hint=f"Kinds: {', '.join(workloads.PATHS)}.",
+            code="kind-not-supported",
+        )
+    record = await workloads.submit(context, who, path, body)
+    made, changed = views.time(record.created), views.time(record.updated)
+    return rest.WorkloadCreated(
+        workload_id=record.id,
+        id=record.id,
+        name=record.name,
+        requested_name=body.name,
+        project_id=record.project_id,
+        cluster_id=record.cluster_id,
+        namespace=record.namespace,
+        created_by=record.submitted_by,
+        created_at=made,
+        updated_at=changed,
+        meta={"id": record.id, "name": record.name, "projectId": record.project_id, "clusterId": record.cluster_id},
+        spec=views.spec(record) or {},
+    )
+
+
+@router.get("/{workload_id}")
+async def get_workload(workload_id: str, context: Ctx, who: Who) -> rest.WorkloadDetail:
+    """One workload with its spec and history."""
+    return views.workload_detail(*await workloads.get(context, who, workload_id))
+
+
+@router.get("/{workload_id}/pods")
+async def list_pods(workload_id: str, context: Ctx, who: Who) -> rest.Pods:
+    """The pods of a workload."""
+    record, rows = await workloads.pods(context, who, workload_id)
+    project = (await workloads.get(context, who, workload_id))[1].projects.get(record.project_id)
+    return rest.Pods(pods=[views.pod(record, row, project.name if project else "") for row in rows])
+
+
+@router.get("/{path}/{workload_id}")
+async def get_by_kind(path: str, workload_id: str, context: Ctx, who: Who) -> rest.WorkloadDetail:
+    """One workload, asked for under its kind."""
+    return await get_workload(workload_id, context, who)
+
+
+@router.delete("/{path}/{workload_id}", status_code=202)
+async def delete_workload(path: str, workload_id: str, context: Ctx, who: Who) -> rest.WorkloadDetail:
+    """Removes a workload and what it runs."""
+    await workloads.delete(context, who, workload_id)
+    return await get_workload(workload_id, context, who)
+
+
+@router.post("/{path}/{workload_id}/suspend", status_code=202)
+async def suspend(path: str, workload_id: str, context: Ctx, who: Who) -> rest.WorkloadDetail:
+    """Stops a workload and keeps it under its name."""
+    await workloads.set_suspended(context, who, workload_id, suspended=True)
+    return await get_workload(workload_id, context, who)
+
+
+@router.post("/{path}/{workload_id}/resume", status_code=202)
+async def resume(path: str, workload_id: str, context: Ctx, who: Who) -> rest.WorkloadDetail:
+    """Starts a suspended workload again."""
+    await workloads.set_suspended(context, who, workload_id, suspended=False)
+    return await get_workload(workload_id, context, who)
+
+
+async def _act(context: Ctx, who: Who, workload_id: str, action: str) -> None:
+    if action == "delete":
+        await workloads.delete(context, who, workload_id)
+    else:
+        await workloads.set_suspended(context, who, workload_id, suspended=action == "suspend")
+
+
+def _column(field: str, parameter: str) -> str:
+    if field not in _COLUMNS:
+        raise Invalid(f"Workloads cannot be sorted or filtered by {field!r}.", fields={parameter: ", ".join(_COLUMNS)})
+    return _COLUMNS[field]
+
+
+async def _equal(context: Ctx, who: Who, texts: list[str] | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found = []
+    for field, operator, value in filters(texts):
+        column = _column(field, "filterBy")
+        if operator != "==":
+            raise Invalid(f"Operator {operator!r} is not supported here.", fields={"filterBy": "field==value"})
+        if field == "projectName":
+            projects = await organisation.list_units(context, who, "project")
+            found.append((column, tuple(p.id for p in projects if p.name == value)))
+        else:
+            found.append((column, (_KINDS.get(value, value),)))
+    return tuple(found)

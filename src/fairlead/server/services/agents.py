@@ -1,0 +1,219 @@
+"""The control plane's end of a cluster's connection: who is there, what they say, what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fairlead.runtime.errors import Denied
+from fairlead.server.auth import secrets
+from fairlead.server.db import clusters, org, workloads
+from fairlead.server.db.records import EVERYTHING, Cluster
+from fairlead.server.services.context import Context
+from fairlead.server.services.desired import desired
+from fairlead.server.services.feed import Changes, publish_others, publish_workloads
+from fairlead.wire.agent import (
+    Applied,
+    Desired,
+    Hello,
+    NodeRow,
+    Observed,
+    PodRow,
+    QueueRow,
+    Row,
+    WorkloadRow,
+)
+
+
+async def admit(context: Context, cluster_id: str, secret: str) -> Cluster:
+    """The cluster that presents this id and secret.
+
+    Raises: Denied.
+    """
+    async with context.database.read() as c:
+        cluster = await clusters.cluster_by_id(c, cluster_id)
+    if not await secrets.matches(cluster.secret_hash if cluster else None, secret) or cluster is None:
+        raise Denied("The cluster id or its secret is wrong.", code="cluster-denied")
+    return cluster
+
+
+async def hello(context: Context, cluster_id: str, frame: Hello) -> None:
+    """Notes who connected.
+
+    Raises: Denied where the secret is used by another Kubernetes cluster than the one that used it first.
+    """
+    async with context.database.write() as c:
+        cluster = await clusters.cluster_by_id(c, cluster_id)
+        if cluster is None or frame.cluster != cluster_id:
+            raise Denied("This connection was opened for another cluster.", code="cluster-denied")
+        if cluster.kube_uid and cluster.kube_uid != frame.kube_uid:
+            raise Denied(
+                f"The secret of {cluster.name!r} is used by a second Kubernetes cluster.",
+                hint="Each cluster has its own id and secret: create one for this cluster and install with that.",
+                code="cluster-cloned",
+            )
+        await clusters.set_cluster(
+            c,
+            cluster_id,
+            kube_uid=frame.kube_uid,
+            agent_version=frame.version,
+            kubernetes=frame.kubernetes,
+            last_seen=context.now(),
+        )
+
+
+async def next_desired(context: Context, cluster_id: str, since: int, *, full: bool) -> Desired:
+    """What to tell the cluster next."""
+    async with context.database.read() as c:
+        return await desired(c, cluster_id, since, full=full)
+
+
+async def applied(context: Context, cluster_id: str, frame: Applied) -> None:
+    """Stores how far the cluster has followed, and what it refused."""
+    gone: list[str] = []
+    async with context.database.write() as c:
+        await clusters.set_cluster(c, cluster_id, applied=frame.revision, last_seen=context.now())
+        for error in frame.errors:
+            await _refused(c, cluster_id, error.namespace, error.name, error.message)
+        for workload_id, revision, deleting in await workloads.living_ids(c, cluster_id):
+            if deleting and revision <= frame.revision:
+                found = await workloads.workload(c, workload_id, EVERYTHING)
+                if found is not None and found.observed is None:
+                    gone.append(workload_id)
+        await _mark_deleted(context, c, cluster_id, gone)
+    refused = await _by_refusal(context, cluster_id, frame)
+    await publish_workloads(context, [*(w.id for w in refused), *gone])
+
+
+async def observed(context: Context, cluster_id: str, frame: Observed) -> None:
+    """Stores what the cluster reports, and tells whoever watches."""
+    by_type = _sort(frame.rows)
+    async with context.database.write() as c:
+        await clusters.set_cluster(c, cluster_id, last_seen=context.now())
+        removed = await _store_workloads(context, c, cluster_id, frame, by_type["WorkloadRow"])
+        changes = await _store_others(context, c, cluster_id, frame, by_type)
+        await _mark_deleted(context, c, cluster_id, removed)
+    await publish_workloads(context, [*(r.key for r in by_type["WorkloadRow"]), *removed])
+    await publish_others(context, cluster_id, changes)
+
+
+def _sort(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {"WorkloadRow": [], "PodRow": [], "NodeRow": [], "QueueRow": []}
+    for row in rows:
+        found[type(row).__name__].append(row)
+    return found
+
+
+def _gone(frame: Observed) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {"WorkloadRow": [], "PodRow": [], "NodeRow": [], "QueueRow": []}
+    for item in frame.gone:
+        found.get(item.row, []).append(item.key)
+    return found
+
+
+async def _store_workloads(
+    context: Context, c: AsyncConnection, cluster_id: str, frame: Observed, rows: list[Row]
+) -> list[str]:
+    """Stores workload rows; gives back the ids of those that are no more."""
+    for row in rows:
+        assert isinstance(row, WorkloadRow)
+        values = {"phase": row.phase, "observed": msgspec.to_builtins(row)}
+        if not await workloads.observe_workload(c, cluster_id, row.id, **values):
+            await _adopt(context, c, cluster_id, row, values)
+    if not frame.full:
+        return [key for key in _gone(frame)["WorkloadRow"] if key]
+    present = {row.key for row in rows}
+    missing = []
+    for workload_id, _revision, _deleting in await workloads.living_ids(c, cluster_id):
+        if workload_id not in present:
+            known = await workloads.workload(c, workload_id, EVERYTHING)
+            if known is not None and known.observed is not None:
+                missing.append(workload_id)
+    return missing
+
+
+async def _adopt(
+    context: Context, c: AsyncConnection, cluster_id: str, row: WorkloadRow, values: dict[str, Any]
+) -> None:
+    """A workload made in the cluster: listed under the project of its namespace, if there is one."""
+    if await workloads.workload(c, row.id, EVERYTHING) is not None:
+        return  # an id of another cluster's workload
+    projects = await org.units(c, "project", EVERYTHING, cluster_id=cluster_id)
+    owner = next((p for p in projects if p.namespace == row.namespace), None)
+    if owner is None or await workloads.workload_by_name(c, owner.id, row.name) is not None:
+        return
+    await workloads.add_workload(
+        c,
+        id=row.id,
+        cluster_id=cluster_id,
+        project_id=owner.id,
+        kind=row.kind,
+        name=row.name,
+        namespace=row.namespace,
+        submitted_by=row.submitted_by,
+        created=row.created or context.now(),
+        updated=context.now(),
+        **values,
+    )
+
+
+async def _store_others(
+    context: Context, c: AsyncConnection, cluster_id: str, frame: Observed, rows: dict[str, list[Row]]
+) -> Changes:
+    gone = _gone(frame)
+    pods = [r for r in rows["PodRow"] if isinstance(r, PodRow)]
+    nodes = [r for r in rows["NodeRow"] if isinstance(r, NodeRow)]
+    queues = [r for r in rows["QueueRow"] if isinstance(r, QueueRow)]
+    await workloads.put_pods(
+        c,
+        [
+            {"uid": r.uid, "cluster_id": cluster_id, "workload_id": r.workload, "row": msgspec.to_builtins(r)}
+            for r in pods
+        ],
+    )
+    await workloads.put_nodes(
+        c,
+        [
+            {"cluster_id": cluster_id, "name": r.name, "row": msgspec.to_builtins(r), "updated": context.now()}
+            for r in nodes
+        ],
+    )
+    await workloads.put_queues(
+        c, [{"cluster_id": cluster_id, "key": r.key, "row": msgspec.to_builtins(r)} for r in queues]
+    )
+    full = frame.full
+    return Changes(
+        pods=pods,
+        nodes=nodes,
+        queues=queues,
+        gone_pods=await workloads.remove_pods(c, cluster_id, None if full else gone["PodRow"], [r.key for r in pods]),
+        gone_nodes=await workloads.remove_nodes(
+            c, cluster_id, None if full else gone["NodeRow"], [r.key for r in nodes]
+        ),
+        gone_queues=await workloads.remove_queues(
+            c, cluster_id, None if full else gone["QueueRow"], [r.key for r in queues]
+        ),
+    )
+
+
+async def _mark_deleted(context: Context, c: AsyncConnection, cluster_id: str, workload_ids: Iterable[str]) -> None:
+    for workload_id in workload_ids:
+        await workloads.observe_workload(c, cluster_id, workload_id, deleted=context.now())
+
+
+async def _refused(c: AsyncConnection, cluster_id: str, namespace: str, name: str, message: str) -> None:
+    page = workloads.Page(equal=(("cluster_id", (cluster_id,)), ("namespace", (namespace,)), ("name", (name,))))
+    for record in await workloads.workloads(c, EVERYTHING, page):
+        await workloads.observe_workload(c, cluster_id, record.id, refused=message[:2000])
+
+
+async def _by_refusal(context: Context, cluster_id: str, frame: Applied) -> list[Any]:
+    found: list[Any] = []
+    async with context.database.read() as c:
+        for error in frame.errors:
+            equal = (("cluster_id", (cluster_id,)), ("namespace", (error.namespace,)), ("name", (error.name,)))
+            found += await workloads.workloads(c, EVERYTHING, workloads.Page(equal=equal))
+    return found

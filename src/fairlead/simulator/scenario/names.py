@@ -1,0 +1,37 @@
+"""Ranges in names, and handing names out in turn: `n[0-999]` is a thousand names, `n[0-9]*8` says each eight times."""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import cycle
+from typing import Final
+
+_RANGE: Final = re.compile(r"(.*)\[([0-9]+)-([0-9]+)\](.*?)(?:\*([0-9]+))?")
+
+
+def has_range(text: str) -> bool:
+    """Whether `text` stands for several names."""
+    return "[" in text and _RANGE.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def expand(text: str) -> tuple[str, ...]:
+    """The names `text` stands for, in order; itself where it holds no range."""
+    match = _RANGE.fullmatch(text) if "[" in text else None
+    if match is None:
+        return (text,)
+    head, low, high, tail, repeat = match.groups()
+    width = len(low) if low.startswith("0") else 0
+    times = range(int(repeat or 1))
+    return tuple(f"{head}{i:0{width}d}{tail}" for i in range(int(low), int(high) + 1) for _ in times)
+
+
+def dealt(texts: str | Sequence[str]) -> Iterator[str]:
+    """The names of one value, handed out in turn for ever."""
+    one = (texts,) if isinstance(texts, str) else texts
+    return cycle([name for text in one for name in expand(text)])
+
+
+def alternatives(text: str) -> frozenset[str]:
+    """The nodes meant by `n1|n2` or `n[0-3]` in an expectation."""
+    return frozenset(name for part in text.split("|") for name in expand(part))

@@ -1,0 +1,1 @@
+"""Contracts that cross the network: REST schemas and agent messages."""

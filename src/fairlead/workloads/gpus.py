@@ -1,0 +1,101 @@
+"""What a pod asks of a node and which devices it got there, as its object says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from fairlead.model import GpuRequest
+from fairlead.objects import fields
+from fairlead.objects.pod import Container, Pod
+from fairlead.objects.quantity import Quantity, amount
+
+SMALLEST: Final = 0.001
+"""Smallest part of a device that is counted."""
+
+
+def asked_of(pod: Pod) -> dict[str, int]:
+    """Resource -> the larger of the containers' sum and each init container, plus the pod's overhead. CPU in 1/1000."""
+    total: dict[str, int] = {}
+    for container in pod.spec.containers:
+        for name, value in amounts(_asked(container)).items():
+            total[name] = total.get(name, 0) + value
+    for container in pod.spec.init_containers:
+        for name, value in amounts(_asked(container)).items():
+            total[name] = max(total.get(name, 0), value)
+    for name, value in amounts(pod.spec.overhead).items():
+        total[name] = total.get(name, 0) + value
+    return total
+
+
+def amounts(quantities: Mapping[str, Quantity]) -> dict[str, int]:
+    """Resource -> amount, of what a scheduler counts: no disk, no huge pages."""
+    return {n: amount(quantities, n) for n in quantities if not n.startswith(("ephemeral-storage", "hugepages-"))}
+
+
+def gpu_of(pod: Pod) -> GpuRequest:
+    """GPUs of a pod: whole by resource, parts by annotation. A malformed annotation asks for nothing; admission refuses it before."""
+    notes = pod.metadata.annotations
+    devices = count_of(notes.get(fields.GPU_FRACTION_DEVICES), 1)
+    portion, memory = _decimal(notes.get(fields.GPU_FRACTION)), count_of(notes.get(fields.GPU_MEMORY), 0)
+    if 0 < portion < 1:
+        return GpuRequest(devices=devices, portion_milli=min(max(round(portion * 1000), 1), 999))
+    if memory:
+        return GpuRequest(devices=devices, memory_mib=memory)
+    whole_devices = asked_of(pod).get(fields.GPU_RESOURCE, 0)
+    return GpuRequest(devices=whole_devices, portion_milli=1000) if whole_devices else GpuRequest()
+
+
+def is_gpu(resource: str) -> bool:
+    """Whether a resource is devices, or parts of them that the hardware keeps apart (MIG)."""
+    return resource == fields.GPU_RESOURCE or resource.startswith(fields.MIG_PREFIX)
+
+
+def malformed_shares(pod: Pod) -> Iterator[str]:
+    """Annotations about parts of a device where they are not what they must be, each as the object of "It asks for ..."."""
+    notes = pod.metadata.annotations
+    portion, memory = notes.get(fields.GPU_FRACTION), notes.get(fields.GPU_MEMORY)
+    if portion is not None and not _is_part(portion):
+        yield f"{fields.GPU_FRACTION}={portion!r} (a number from {SMALLEST} to below 1 was expected)"
+    for key in (fields.GPU_MEMORY, fields.GPU_FRACTION_DEVICES):
+        text = notes.get(key)
+        if text is not None and not (text.isdecimal() and 0 < len(text) < 8 and int(text)):
+            yield f"{key}={text!r} (a whole number above 0 was expected)"
+    if portion is not None and memory is not None:
+        yield f"both {fields.GPU_FRACTION} and {fields.GPU_MEMORY}"
+    if (portion or memory) and asked_of(pod).get(fields.GPU_RESOURCE):
+        yield f"a part of a GPU and whole ones ({fields.GPU_RESOURCE})"
+
+
+def _is_part(text: str) -> bool:
+    try:
+        return SMALLEST <= float(text) < 1
+    except ValueError:
+        return False
+
+
+def gpu_milli(pod: Pod) -> int:
+    """GPUs a pod asks for in 1/1000; a gpu-memory request counts 0 here, its share depends on the device."""
+    asked = gpu_of(pod)
+    return asked.devices * asked.portion_milli
+
+
+def devices_of(pod: Pod) -> tuple[int, ...]:
+    """Indices of the devices a pod got on its node, as the node wrote them."""
+    return tuple(int(i) for i in pod.metadata.annotations.get(fields.DEVICES, "").split(",") if i.isdecimal())
+
+
+def count_of(text: str | None, default: int) -> int:
+    """The number in an annotation or label; `default` where it holds none that a device or its memory in MiB can have."""
+    return int(text) if text and text.isdecimal() and len(text) < 8 else default
+
+
+def _asked(container: Container) -> Mapping[str, Quantity]:
+    return {**container.resources.limits, **container.resources.requests}
+
+
+def _decimal(text: str | None) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,184 @@
+"""How a workload fares, from its pods: the phase people see, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from fairlead.objects.meta import Condition
+from fairlead.objects.pod import Pod
+from fairlead.objects.times import seconds_of
+from fairlead.objects.workload import Phase, Workload, WorkloadStatus
+from fairlead.workloads.gpus import gpu_milli
+from fairlead.workloads.pods import least_of, ranks_of
+
+ONE_EVICTION_SECONDS: Final = 60
+"""Pods of a gang are stopped one call after another; those that go within this time of the first go in one eviction."""
+
+
+class Course(Struct, frozen=True, kw_only=True):
+    """Where a workload is in its attempts: failed ones so far, whether no more are made, whether one succeeded, when the next is made."""
+
+    failures: int
+    given_up: bool
+    done: bool
+    next_try: str = ""
+
+
+def is_evicted(pod: Pod) -> bool:
+    """Whether the pod ends because it was asked to make room."""
+    return eviction_of(pod) is not None
+
+
+def eviction_of(pod: Pod) -> Condition | None:
+    """The condition that says who took the place and why."""
+    return next((c for c in pod.status.conditions if c.type == "DisruptionTarget" and c.status == "True"), None)
+
+
+def exit_code_of(pod: Pod) -> int | None:
+    """How the pod's first container ended."""
+    for container in pod.status.container_statuses[:1]:
+        if container.state.terminated is not None:
+            return int(container.state.terminated.get("exitCode", 0))
+    return None
+
+
+def ended_at(pod: Pod) -> str:
+    """When the pod's first container ended; where that is not written, the last time that is."""
+    for container in pod.status.container_statuses[:1]:
+        if container.state.terminated is not None and container.state.terminated.get("finishedAt"):
+            return str(container.state.terminated["finishedAt"])
+    return pod.status.start_time or pod.metadata.creation_timestamp or ""
+
+
+def failure_of(pod: Pod) -> str:
+    """What a failed pod failed of: its node's words, else its exit code."""
+    code = exit_code_of(pod)
+    return pod.status.message or (f"exit code {code}" if code is not None else pod.status.reason or "failed")
+
+
+def status_of(
+    workload: Workload,
+    pods: Sequence[Pod],
+    mine: Sequence[Pod],
+    course: Course,
+    now: str,
+) -> WorkloadStatus:
+    """The status to show. `mine`: pods of the current attempt; times that were set before stay."""
+    before = workload.status
+    phase, message = _phase(workload, pods, mine, course)
+    running = [p for p in mine if p.status.phase == "Running" and not p.metadata.deletion_timestamp]
+    starts = sorted(p.status.start_time for p in mine if p.status.start_time)
+    ended = phase in ("Completed", "Failed")
+    return WorkloadStatus(
+        phase=phase,
+        phase_message=message,
+        conditions=_conditions(before.conditions, pods, phase, now),
+        running_pods=len(running),
+        requested_pods=ranks_of(workload),
+        succeeded_pods=sum(1 for p in mine if p.status.phase == "Succeeded"),
+        failures=course.failures,
+        evictions=before.evictions + _new_evictions(workload, pods, now),
+        nodes=tuple(sorted({p.spec.node_name for p in mine if p.spec.node_name and not ended})),
+        allocated_gpu_milli=sum(gpu_milli(p) for p in mine if p.spec.node_name and not _over(p)),
+        next_try_at=course.next_try or None if phase == "Pending" else None,
+        started_at=before.started_at or (starts[0] if starts else None),
+        completed_at=(before.completed_at or now) if ended else None,
+        observed_generation=workload.metadata.generation,
+    )
+
+
+def _phase(workload: Workload, pods: Sequence[Pod], mine: Sequence[Pod], course: Course) -> tuple[Phase, str]:
+    active = [p for p in pods if not _over(p)]
+    if workload.metadata.deletion_timestamp:
+        return "Deleting", "Being removed"
+    if course.done:
+        return "Completed", "Ended with exit code 0"
+    if course.given_up:
+        return "Failed", _failure(pods, course.failures)
+    if workload.spec.suspended:
+        return ("Stopping", "Being suspended") if active else ("Stopped", "Suspended; resume it to run again")
+    if course.next_try:
+        return "Pending", f"Backing off, next try at {course.next_try[11:19]} UTC. {_failure(pods, course.failures)}"
+    finished = sum(1 for p in mine if p.status.phase == "Succeeded")
+    return _living(workload, [p for p in mine if not _over(p)], finished, course.failures)
+
+
+def _living(workload: Workload, mine: Sequence[Pod], finished: int, failures: int) -> tuple[Phase, str]:
+    retried = f" Attempt {failures + 1} after {failures} failure{'s' if failures > 1 else ''}." if failures else ""
+    if not mine:
+        return "Creating", f"Making its pods.{retried}"
+    leaving = [p for p in mine if p.metadata.deletion_timestamp]
+    if leaving and len(leaving) == len(mine):
+        target = eviction_of(leaving[0])
+        return "Pending", target.message if target else "Its pods are ending"
+    placed = [p for p in mine if p.spec.node_name]
+    running = [p for p in mine if p.status.phase == "Running"]
+    if running and len(running) + finished >= least_of(workload):
+        missing = ranks_of(workload) - len(running)
+        return "Running", f"{len(running)} of {ranks_of(workload)} pods run.{retried}" if missing else retried.strip()
+    if running:
+        return "Degraded", f"{len(running)} of {ranks_of(workload)} pods run, {least_of(workload)} are needed.{retried}"
+    if placed:
+        return "Initializing", f"Starting on {', '.join(sorted({p.spec.node_name for p in placed}))}.{retried}"
+    return "Pending", _waiting(mine) + retried
+
+
+def _waiting(mine: Sequence[Pod]) -> str:
+    for pod in mine:
+        for condition in pod.status.conditions:
+            if condition.type == "PodScheduled" and condition.status == "False" and condition.message:
+                return condition.message
+    return "Waits for the scheduler"
+
+
+def _failure(pods: Sequence[Pod], failures: int) -> str:
+    last = max((p for p in pods if p.status.phase == "Failed"), key=lambda p: p.metadata.creation_timestamp or "")
+    return f"Failed {failures} time{'s' if failures != 1 else ''}: {failure_of(last)}"
+
+
+def _over(pod: Pod) -> bool:
+    return pod.status.phase in ("Succeeded", "Failed")
+
+
+def _uncounted(conditions: Sequence[Condition], pods: Sequence[Pod]) -> list[Pod]:
+    """Evicted pods not counted yet: the condition Evicted remembers the last ones by their UIDs."""
+    counted = next((c.reason for c in conditions if c.type == "Evicted"), "")
+    return [p for p in pods if is_evicted(p) and _short(p) not in counted]
+
+
+def _new_evictions(workload: Workload, pods: Sequence[Pod], now: str) -> int:
+    """0 or 1, for a workload is stopped once however many of its pods go."""
+    fresh = _uncounted(workload.status.conditions, pods)
+    return int(bool(fresh) and not _is_continued(workload.status.conditions, fresh, now))
+
+
+def _is_continued(conditions: Sequence[Condition], fresh: Sequence[Pod], now: str) -> bool:
+    """Whether the pods go in the eviction counted last: they were there when it began, a short while ago."""
+    began = next((c.last_transition_time or "" for c in conditions if c.type == "Evicted"), "")
+    if not began or any((p.metadata.creation_timestamp or "") > began for p in fresh):
+        return False
+    return (seconds_of(now) or 0.0) - (seconds_of(began) or 0.0) <= ONE_EVICTION_SECONDS
+
+
+def _conditions(before: Sequence[Condition], pods: Sequence[Pod], phase: str, now: str) -> tuple[Condition, ...]:
+    found = {c.type: c for c in before}
+    fresh = _uncounted(before, pods)
+    if fresh:
+        uids = [_short(p) for p in pods if is_evicted(p)]
+        target = eviction_of(fresh[-1])
+        message = target.message if target else "evicted"
+        since = found["Evicted"].last_transition_time if _is_continued(before, fresh, now) else now
+        found["Evicted"] = Condition(
+            type="Evicted", status="True", reason="_".join(["Pods", *uids]), message=message, last_transition_time=since
+        )
+    last = found.get("Phase")
+    if last is None or last.reason != phase:
+        found["Phase"] = Condition(type="Phase", status="True", reason=phase, last_transition_time=now)
+    return tuple(found[key] for key in sorted(found))
+
+
+def _short(pod: Pod) -> str:
+    return pod.metadata.uid[:8]

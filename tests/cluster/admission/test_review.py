@@ -1,0 +1,161 @@
+"""What admission completes and what it refuses, and in which words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from fairlead.cluster.admission.review import Place, Request, completions, job_completions, refusals
+from fairlead.objects.pod import Pod
+
+HERE = Place(queue="nlp", queues=frozenset({"nlp", "nlp-a100"}))
+
+
+def pod(notes: dict[str, str] | None = None, labels: dict[str, str] | None = None, **spec: Any) -> Pod:
+    """A pod of one container without a GPU."""
+    written = {"containers": [{"name": "c", "image": "x"}], **spec}
+    return msgspec.convert({"metadata": {"labels": labels or {}, "annotations": notes or {}}, "spec": written}, Pod)
+
+
+def said(asked: Pod, before: Pod | None = None, *, is_ours: bool = False, place: Place = HERE) -> str:
+    """Why it is refused."""
+    return " ".join(refusals(Request(pod=asked, before=before, is_ours=is_ours, place=place)))
+
+
+def done(asked: Pod, *, is_ours: bool = False) -> dict[str, Any]:
+    """Path -> value of what is completed."""
+    changes = completions(Request(pod=asked, before=None, is_ours=is_ours, place=HERE))
+    return {str(change["path"]): change["value"] for change in changes}
+
+
+def gpus(number: str = "1", name: str = "nvidia.com/gpu") -> dict[str, Any]:
+    """Resources of a container."""
+    return {"limits": {name: number}, "requests": {name: number}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        (pod(nodeName="n1"), "spec.nodeName is 'n1'"),
+        (pod(labels={"runai-gpu-group": "g"}), "runai-gpu-group is written by Fairlead only"),
+        (pod({"runai-gpu-group": "g"}), "runai-gpu-group is written by Fairlead only"),
+        (pod(labels={"runai-gpu-group/g": "g"}), "runai-gpu-group/g is written"),
+        (pod({"received-resource-type": "Regular"}), "received-resource-type is written"),
+        (pod({"received-anything": "1"}), "received-anything is written"),
+        (pod({"fairlead.dev/grouped": "alone"}), "fairlead.dev/grouped is written"),
+        (pod(labels={"fairlead.dev/workload": "other"}), "fairlead.dev/workload is written"),
+        (
+            pod(labels={"runai/queue": "vision"}),
+            "runai/queue is 'vision', which is not a queue of this namespace's project",
+        ),
+        (pod(labels={"kai.scheduler/queue": "vision"}), "name one of: nlp, nlp-a100"),
+        (pod({"gpu-fraction": "1.5"}), "gpu-fraction='1.5' (a number from 0.001 to below 1 was expected)"),
+        (pod({"gpu-fraction": "half"}), "gpu-fraction='half'"),
+        (pod({"gpu-memory": "2Gi"}), "gpu-memory='2Gi' (a whole number above 0 was expected)"),
+        (pod({"gpu-fraction": "0.5", "gpu-memory": "100"}), "both gpu-fraction and gpu-memory"),
+        (
+            pod({"gpu-fraction": "0.5"}, containers=[{"name": "c", "image": "x", "resources": gpus()}]),
+            "a part of a GPU and whole ones",
+        ),
+    ],
+)
+def test_what_would_get_around_quota_or_device_is_refused_by_its_name(asked: Pod, word: str) -> None:
+    assert word in said(asked)
+    assert said(asked, is_ours=True) == ""
+
+
+def test_an_ordinary_pod_may_be() -> None:
+    ordinary = pod(
+        {"gpu-fraction": "0.5"}, {"kai.scheduler/queue": "nlp-a100", "priorityClassName": "build", "app": "x"}
+    )
+    assert said(ordinary) == ""
+    assert said(pod()) == ""
+
+
+def test_a_group_that_somebody_else_keeps_is_not_joined() -> None:
+    place = Place(queue="nlp", queues=frozenset({"nlp"}), foreign_group="PyTorchJob bert")
+    joined = pod({"pod-group-name": "pg-bert-1"})
+    assert "pod-group-name is 'pg-bert-1', the group of PyTorchJob bert" in said(joined, place=place)
+    assert said(joined) == ""
+    assert said(joined, joined, place=place) == ""
+
+
+def test_of_a_change_only_what_it_changes_is_judged() -> None:
+    bound = pod({"runai-gpu-group": "g"}, {"fairlead.dev/workload": "w"}, nodeName="n1")
+    relabelled = pod({"runai-gpu-group": "g"}, {"fairlead.dev/workload": "w", "mine": "yes"}, nodeName="n1")
+    assert said(relabelled, bound) == ""
+    moved = pod({"runai-gpu-group": "other"}, {"fairlead.dev/workload": "w"}, nodeName="n1")
+    assert "runai-gpu-group is written" in said(moved, bound)
+    stripped = pod({}, {"fairlead.dev/workload": "w"}, nodeName="n1")
+    assert "runai-gpu-group is written" in said(stripped, bound)
+
+
+def test_every_refusal_is_said_at_once() -> None:
+    text = said(pod({"gpu-fraction": "2"}, {"runai/queue": "vision"}, nodeName="n1"))
+    assert all(word in text for word in ("spec.nodeName", "runai/queue", "gpu-fraction"))
+
+
+def test_the_queue_is_the_namespaces_whatever_the_label_says() -> None:
+    assert done(pod(labels={"a": "b"}))["/metadata/labels/kai.scheduler~1queue"] == "nlp"
+    assert done(pod())["/metadata/labels"] == {"kai.scheduler/queue": "nlp"}
+    foreign = done(pod(labels={"kai.scheduler/queue": "vision", "runai/queue": "vision"}))
+    assert foreign["/metadata/labels/kai.scheduler~1queue"] == foreign["/metadata/labels/runai~1queue"] == "nlp"
+    assert "/metadata/labels/kai.scheduler~1queue" not in done(pod(labels={"kai.scheduler/queue": "nlp-a100"}))
+    assert "/metadata/labels" not in done(pod(), is_ours=True)
+
+
+def test_containers_without_a_gpu_see_none() -> None:
+    void = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
+    containers = [
+        {"name": "gpu", "image": "x", "resources": gpus()},
+        {"name": "slice", "image": "x", "resources": gpus(name="nvidia.com/mig-1g.10gb")},
+        {"name": "plain", "image": "x"},
+        {"name": "some", "image": "x", "env": [{"name": "A", "value": "1"}]},
+        {"name": "all", "image": "x", "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]},
+        {"name": "none", "image": "x", "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]},
+    ]
+    found = done(
+        pod(labels={"kai.scheduler/queue": "nlp"}, containers=containers, initContainers=[{"name": "i", "image": "x"}])
+    )
+    assert found == {
+        "/spec/initContainers/0/env": [void],
+        "/spec/containers/2/env": [void],
+        "/spec/containers/3/env/-": void,
+        "/spec/containers/4/env/0": void,
+    }
+
+
+@pytest.mark.parametrize(
+    ("notes", "blind"),
+    [
+        ({"gpu-fraction": "0.5"}, {"b"}),
+        ({"gpu-memory": "2000"}, {"b"}),
+        ({"gpu-fraction": "0.5", "gpu-fraction-container-name": "b"}, {"a"}),
+        ({}, {"a", "b"}),
+    ],
+)
+def test_the_container_that_gets_the_part_of_a_device_sees_it(notes: dict[str, str], blind: set[str]) -> None:
+    containers = [{"name": name, "image": "x"} for name in "ab"]
+    found = done(pod(notes, {"kai.scheduler/queue": "nlp"}, containers=containers))
+    assert found.keys() == {f"/spec/containers/{'ab'.index(name)}/env" for name in blind}
+
+
+def job(scheduler: str = "fairlead", restart: str = "Never", **spec: Any) -> dict[str, Any]:
+    """A Job as somebody writes it."""
+    return {"spec": {"template": {"spec": {"schedulerName": scheduler, "restartPolicy": restart}}, **spec}}
+
+
+def test_pods_of_a_job_that_were_stopped_for_others_are_no_failures() -> None:
+    (change,) = job_completions(job(), ("fairlead",))
+    condition = {"type": "DisruptionTarget", "status": "True"}
+    assert change["path"] == "/spec/podFailurePolicy"
+    assert change["value"] == {"rules": [{"action": "Ignore", "onPodConditions": [condition]}]}
+
+
+@pytest.mark.parametrize(
+    "other", [job("default-scheduler"), job(restart="OnFailure"), job(podFailurePolicy={"rules": []})]
+)
+def test_jobs_of_others_and_those_that_say_what_counts_are_left_as_they_are(other: dict[str, Any]) -> None:
+    assert job_completions(other, ("fairlead",)) == ()

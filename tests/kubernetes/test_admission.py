@@ -1,0 +1,192 @@
+"""Admission on a real API server: the controllers' certificate, our HTTPS server, and pods that the API takes or refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from tests.kubernetes.conftest import CLOCK, NUMBERS
+from tests.kubernetes.roles import until
+
+from fairlead.cluster.admission.main import Admission, AdmissionOptions
+from fairlead.cluster.controllers.certificates import WebhookOptions
+from fairlead.cluster.controllers.main import Controllers, ControllersOptions
+from fairlead.kube.client import Client, Limits
+from fairlead.kube.errors import AlreadyExists
+from fairlead.kube.transport import Transport
+from fairlead.objects import fields, kinds
+from fairlead.objects.builtin import Namespace
+from fairlead.objects.json import JsonObject
+from fairlead.objects.kinds import foreign
+from fairlead.objects.meta import ObjectMeta
+from fairlead.objects.organisation import Project
+from fairlead.objects.pod import Container, Pod, PodSpec
+from fairlead.runtime.errors import Denied, FairleadError
+
+pytestmark = pytest.mark.kubernetes
+
+
+@dataclass
+class Guarded:
+    """A project whose pods the API asks admission about."""
+
+    client: Client
+    namespace: str
+    project: str
+    admission: asyncio.Task[None]
+
+    async def pod(self, name: str, notes: dict[str, str] | None = None, *, namespace: str = "", **labels: str) -> Pod:
+        """A pod as somebody writes it."""
+        meta = ObjectMeta(name=name, labels=labels, annotations=notes or {})
+        spec = PodSpec(containers=(Container(name="c", image="x"),), scheduler_name="nobody")
+        return await self.client.create(kinds.POD, Pod(metadata=meta, spec=spec), namespace or self.namespace)
+
+
+def configuration(kind: str, path: str, policy: str, port: int) -> JsonObject:
+    """A webhook configuration that calls the test's own server by address."""
+    hook: dict[str, Any] = {
+        "name": f"{path}.fairlead.dev",
+        "clientConfig": {"url": f"https://127.0.0.1:{port}/{path}"},
+        "rules": [
+            {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]},
+            {"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"]},
+        ],
+        "namespaceSelector": {"matchExpressions": [{"key": fields.PROJECT, "operator": "Exists"}]},
+        "failurePolicy": policy,
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 5,
+    }
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": "fairlead"},
+        "webhooks": [hook],
+    }
+
+
+@pytest.fixture
+async def guarded(real: Transport, tmp_path: Path) -> AsyncIterator[Guarded]:
+    """The controllers keep the certificate, the test does what a kubelet does with a secret, admission serves."""
+    client = Client(real, CLOCK, Random(5), Limits(call=10, watch=60))
+    with contextlib.suppress(AlreadyExists):
+        await client.create(kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name="fairlead")))
+    project = f"team-{next(NUMBERS)}"
+    await client.create(kinds.PROJECT, Project(metadata=ObjectMeta(name=project)))
+    webhooks = WebhookOptions(namespace="fairlead", names=("127.0.0.1",))
+    controllers = asyncio.create_task(
+        Controllers(client, CLOCK, Random(6), ControllersOptions(webhooks=webhooks)).run()
+    )
+    secret = await until(lambda: _complete(client))
+    for key, value in secret.items():
+        (tmp_path / key).write_bytes(base64.b64decode(value))
+    options = AdmissionOptions(certificates=str(tmp_path), host="127.0.0.1", port=0)
+    role = Admission(client, CLOCK, options)
+    admission = asyncio.create_task(role.run())
+
+    async def listens() -> int:
+        return role.port
+
+    port = await until(listens)
+    for kind, path, policy in (
+        (kinds.MUTATING_WEBHOOK, "mutate", "Ignore"),
+        (kinds.VALIDATING_WEBHOOK, "validate", "Fail"),
+    ):
+        body = configuration(kind.kind, path, policy, port)
+        body["webhooks"][0]["clientConfig"]["caBundle"] = secret["ca.crt"]  # type: ignore[index,call-overload]  # as made above
+        await client.create(kind, body)
+    found = Guarded(client, f"runai-{project}", project, admission)
+    await until(lambda: client.find(kinds.NAMESPACE, found.namespace))
+    await until(lambda: _is_guarded(found))
+    try:
+        yield found
+    finally:
+        for kind in (kinds.MUTATING_WEBHOOK, kinds.VALIDATING_WEBHOOK):
+            await client.delete(kind, "fairlead")
+        for task in (controllers, admission):
+            task.cancel()
+        await asyncio.gather(controllers, admission, return_exceptions=True)
+        await asyncio.sleep(0.3)  # the API server's kept connections say goodbye
+
+
+async def _complete(client: Client) -> dict[str, str]:
+    found = await client.find(kinds.SECRET, "fairlead-webhook", "fairlead")
+    return found.data if found is not None and "tls.crt" in found.data else {}
+
+
+async def _is_guarded(found: Guarded) -> bool:
+    """The API server takes a moment to ask a new webhook."""
+    try:
+        await found.pod("probe", {"gpu-fraction": "7"})
+    except Denied:
+        return True
+    except FairleadError:
+        return False
+    await found.client.delete(kinds.POD, "probe", found.namespace, grace_seconds=0)
+    return False
+
+
+async def test_pods_get_the_queue_of_their_project_and_no_devices_they_did_not_ask_for(guarded: Guarded) -> None:
+    made = await guarded.pod("plain", **{fields.QUEUE: "somebody-elses"})
+    assert made.metadata.labels[fields.QUEUE] == guarded.project
+    assert [(e.name, e.value) for e in made.spec.containers[0].env] == [("NVIDIA_VISIBLE_DEVICES", "void")]
+
+
+async def test_a_refusal_names_the_field_and_the_remedy(guarded: Guarded) -> None:
+    with pytest.raises(Denied, match=r"runai-gpu-group is written by Fairlead only\. Leave it out\."):
+        await guarded.pod("sly", {"runai-gpu-group": "g1"})
+    made = await guarded.pod("fine")
+    stolen: JsonObject = {"metadata": {"annotations": {"received-resource-type": "Fraction"}}}
+    with pytest.raises(Denied, match="received-resource-type"):
+        await guarded.client.patch(kinds.POD, made.metadata.name, stolen, guarded.namespace)
+
+
+async def test_a_job_does_not_count_pods_that_are_stopped_for_others_as_failed(guarded: Guarded) -> None:
+    containers: JsonObject = {"name": "c", "image": "x"}
+    spec: JsonObject = {"restartPolicy": "Never", "schedulerName": "fairlead", "containers": [containers]}
+    body: JsonObject = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "night"},
+        "spec": {"suspend": True, "template": {"spec": spec}},
+    }
+    made: Any = await guarded.client.create(foreign("batch", "v1", "Job", "jobs"), body, guarded.namespace)
+    assert [rule["action"] for rule in made["spec"]["podFailurePolicy"]["rules"]] == ["Ignore"]
+
+
+async def test_other_namespaces_are_left_alone(guarded: Guarded) -> None:
+    made = await guarded.pod("free", {"gpu-fraction": "7"}, namespace="default")
+    assert (made.metadata.labels, made.spec.containers[0].env) == ({}, ())
+    await guarded.client.delete(kinds.POD, "free", "default", grace_seconds=0)
+
+
+async def test_with_admission_down_nothing_new_gets_in(guarded: Guarded) -> None:
+    guarded.admission.cancel()
+    await asyncio.gather(guarded.admission, return_exceptions=True)
+    with pytest.raises(FairleadError, match=r"validate\.fairlead\.dev"):
+        await guarded.pod("late")
+
+
+async def test_the_controllers_give_the_webhooks_the_authority_to_trust(guarded: Guarded) -> None:
+    """A configuration as the chart makes it holds no authority."""
+    bare = configuration("ValidatingWebhookConfiguration", "validate", "Ignore", 1)
+    client = guarded.client
+    await client.patch(kinds.VALIDATING_WEBHOOK, "fairlead", {"webhooks": bare["webhooks"]})
+    options = ControllersOptions(webhooks=WebhookOptions(namespace="fairlead", names=("127.0.0.1",)))
+    again = asyncio.create_task(Controllers(client, CLOCK, Random(8), options).run())
+
+    async def trusts() -> bool:
+        found: Any = await client.get(kinds.VALIDATING_WEBHOOK, "fairlead")
+        secret = await _complete(client)
+        return bool(found["webhooks"][0]["clientConfig"].get("caBundle") == secret["ca.crt"])
+
+    assert await until(trusts)
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""Real parts the tests use: built, installed, started."""

@@ -1,0 +1,180 @@
+"""A real kube-apiserver with etcd, on free ports of the loopback address.
+
+There is no controller manager: nothing is garbage-collected, and namespaces that are deleted stay in Terminating.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.parts import certificates
+from tests.parts.build import binary
+from tests.parts.debian import program
+
+TOKEN = "test-admin-token"
+USER_TOKEN = "test-user-token"
+
+
+@dataclass(frozen=True)
+class ApiServer:
+    """A running API server. `token` may do everything, `user_token` nothing; `audit_log` is None unless asked for."""
+
+    url: str
+    token: str
+    user_token: str
+    ca: bytes
+    folder: Path
+    audit_log: Path | None
+
+    def write_kubeconfig(self, path: Path) -> Path:
+        """Write a kubeconfig of the administrator."""
+        path.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "test",
+                    "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+                    "clusters": [
+                        {
+                            "name": "test",
+                            "cluster": {"server": self.url, "certificate-authority": str(self.folder / "ca.crt")},
+                        }
+                    ],
+                    "users": [{"name": "test", "user": {"token": self.token}}],
+                }
+            )
+        )
+        return path
+
+
+@contextlib.contextmanager
+def api_server(*, audit: bool = False, extra: tuple[str, ...] = ()) -> Iterator[ApiServer]:
+    """Give a running API server, stopped and removed afterwards. Raises: Unavailable, RuntimeError."""
+    etcd, server = program("etcd", "etcd-server"), binary("kube-apiserver")
+    folder = Path(tempfile.mkdtemp(prefix="fairlead-api-"))
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        certificates.write(folder)
+        (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n{USER_TOKEN},user,user\n')
+        etcd_port, peer_port, port = free_ports(3)
+        audit_log = folder / "audit.log" if audit else None
+        for name, command in (
+            ("etcd", _etcd(etcd, folder, etcd_port, peer_port)),
+            ("api", [*_kube_apiserver(server, folder, etcd_port, port), *_audit(folder, audit_log), *extra]),
+        ):
+            with (folder / f"{name}.log").open("wb") as log:
+                processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder))
+        running = ApiServer(
+            url=f"https://127.0.0.1:{port}",
+            token=TOKEN,
+            user_token=USER_TOKEN,
+            ca=(folder / "ca.crt").read_bytes(),
+            folder=folder,
+            audit_log=audit_log,
+        )
+        _wait_ready(running, processes)
+        yield running
+    finally:
+        stop(processes)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_ports(count: int) -> list[int]:
+    """Give ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End processes: the last started first, by force after a second."""
+    for process in reversed(processes):
+        process.terminate()
+    for process in reversed(processes):
+        try:
+            process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _etcd(etcd: Path, folder: Path, port: int, peer: int) -> list[str]:
+    client, peers = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer}"
+    return [
+        str(etcd),
+        f"--data-dir={folder / 'etcd'}",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peers}",
+        f"--initial-advertise-peer-urls={peers}",
+        f"--initial-cluster=default={peers}",
+        "--log-level=warn",
+    ]
+
+
+def _kube_apiserver(server: Path, folder: Path, etcd_port: int, port: int) -> list[str]:
+    return [
+        str(server),
+        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--tls-cert-file={folder / 'api.crt'}",
+        f"--tls-private-key-file={folder / 'api.key'}",
+        f"--client-ca-file={folder / 'ca.crt'}",
+        f"--token-auth-file={folder / 'tokens.csv'}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={folder / 'sa.pub'}",
+        f"--service-account-signing-key-file={folder / 'sa.key'}",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        "--authorization-mode=RBAC",
+        "--disable-admission-plugins=ServiceAccount",
+        "--endpoint-reconciler-type=none",
+        "--allow-privileged=true",
+        "--max-requests-inflight=4000",
+        "--max-mutating-requests-inflight=2000",
+    ]
+
+
+def _audit(folder: Path, log: Path | None) -> list[str]:
+    if log is None:
+        return []
+    policy = folder / "audit.json"
+    rules = [{"level": "Metadata", "omitStages": ["RequestReceived"]}]
+    policy.write_text(json.dumps({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules}))
+    return [f"--audit-policy-file={policy}", f"--audit-log-path={log}", "--audit-log-mode=blocking"]
+
+
+def _wait_ready(server: ApiServer, processes: list[subprocess.Popen[bytes]]) -> None:
+    context = ssl.create_default_context(cadata=server.ca.decode())
+    request = urllib.request.Request(f"{server.url}/readyz", headers={"authorization": f"Bearer {server.token}"})
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        if any(process.poll() is not None for process in processes):
+            break
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(request, context=context, timeout=5) as answer,
+        ):
+            if answer.status == 200:
+                return
+        time.sleep(0.05)
+    logs = "\n".join(path.read_text(errors="replace")[-1500:] for path in sorted(server.folder.glob("*.log")))
+    raise RuntimeError(f"the API server did not become ready:\n{logs}")

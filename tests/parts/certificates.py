@@ -1,0 +1,86 @@
+"""Certificates for a test cluster: an authority, a server certificate, and a key for service accounts."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_PEM = serialization.Encoding.PEM
+_PLAIN = serialization.NoEncryption()
+
+
+def write(folder: Path) -> None:
+    """Write ca.crt, api.crt, api.key, admin.crt, admin.key, sa.key and sa.pub."""
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority = _certificate("test-ca", authority_key, None, authority_key)
+    (folder / "ca.crt").write_bytes(authority.public_bytes(_PEM))
+    _leaf(folder, "api", x509.Name([_name("kube-apiserver")]), authority, authority_key)
+    admin = x509.Name([_name("test-admin"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:masters")])
+    _leaf(folder, "admin", admin, authority, authority_key)
+    account = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    (folder / "sa.key").write_bytes(account.private_bytes(_PEM, serialization.PrivateFormat.TraditionalOpenSSL, _PLAIN))
+    public = account.public_key().public_bytes(_PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (folder / "sa.pub").write_bytes(public)
+
+
+def _leaf(
+    folder: Path, name: str, subject: x509.Name, authority: x509.Certificate, signer: ec.EllipticCurvePrivateKey
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _certificate(subject, key, authority, signer)
+    (folder / f"{name}.crt").write_bytes(certificate.public_bytes(_PEM))
+    (folder / f"{name}.key").write_bytes(
+        key.private_bytes(_PEM, serialization.PrivateFormat.TraditionalOpenSSL, _PLAIN)
+    )
+
+
+def _name(text: str) -> x509.NameAttribute[str]:
+    return x509.NameAttribute(NameOID.COMMON_NAME, text)
+
+
+def _certificate(
+    subject: x509.Name | str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Certificate | None,
+    signer: ec.EllipticCurvePrivateKey,
+) -> x509.Certificate:
+    name = x509.Name([_name(subject)]) if isinstance(subject, str) else subject
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer.subject if issuer else name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+    )
+    if issuer:
+        addresses = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "10.96.0.1")]
+        names = [x509.DNSName(text) for text in ("localhost", "kubernetes.default.svc")]
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        builder = builder.add_extension(x509.SubjectAlternativeName([*addresses, *names]), critical=False)
+        builder = builder.add_extension(usage, critical=False)
+    else:
+        signs = x509.KeyUsage(
+            digital_signature=True,
+            key_cert_sign=True,
+            crl_sign=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        builder = builder.add_extension(signs, critical=True)
+    return builder.sign(signer, hashes.SHA256())

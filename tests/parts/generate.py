@@ -1,0 +1,107 @@
+"""`python -m tests.parts.generate` (`make gen`): committed reference files, made from the code they describe."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from fairlead.cli.main import COMMANDS, cli
+from fairlead.model import Action, Code, Reason
+from fairlead.objects.fields import FIELDS
+from fairlead.runtime.settings import Settings
+from fairlead.server.api.application import create_app, create_context
+from fairlead.server.config import ServerConfig
+from fairlead.wire.reasons import render
+
+ROOT = Path(__file__).parents[2]
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """Every generated file and what must be in it."""
+    reference = ROOT / "docs" / "reference"
+    yield reference / "openapi.json", json.dumps(_openapi(), indent=1, sort_keys=True) + "\n"
+    yield reference / "cli.md", _cli()
+    yield reference / "settings.md", _settings()
+    yield reference / "fields.md", _fields()
+    yield reference / "reasons.md", _reasons()
+    crds = ROOT / "deploy" / "crds"
+    for name, text in runpy.run_path(str(crds / "generate.py"))["files"]().items():
+        yield crds / name, text
+
+
+def main() -> None:
+    """Writes them."""
+    for path, text in files():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def _openapi() -> Any:
+    config = ServerConfig(database_url="sqlite+aiosqlite://", signing_key=b"0" * 32)
+    return create_app(create_context(config, time.time)).openapi()
+
+
+def _cli() -> str:
+    parts = ["# Commands\n\nMade from the program by `make gen`; `fairlead COMMAND --help` says the same.\n"]
+    root = click.Context(cli, info_name="fairlead")
+    for name in COMMANDS:
+        command = cli.get_command(root, name)
+        assert command is not None
+        parts += _command(command, click.Context(command, info_name=name, parent=root), 2)
+    return "\n".join(parts)
+
+
+def _command(command: click.Command, context: click.Context, level: int) -> list[str]:
+    parts = [f"{'#' * level} {context.command_path}\n\n```\n{command.get_help(context).rstrip()}\n```\n"]
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            parts += _command(inner, click.Context(inner, info_name=name, parent=context), level + 1)
+    return parts
+
+
+def _settings() -> str:
+    lines = [
+        "# Settings of a role\n",
+        "From a file, or from the environment.\n",
+        "| key | variable | default |",
+        "|---|---|---|",
+    ]
+    for section in msgspec.structs.fields(Settings):
+        for field in msgspec.structs.fields(section.type):
+            variable = f"FAIRLEAD_{section.name}_{field.name}".upper()
+            lines.append(f"| `{section.name}.{field.encode_name}` | `{variable}` | `{field.default!r}` |")
+    return "\n".join(lines) + "\n"
+
+
+def _fields() -> str:
+    lines = ["# Labels and annotations\n", "| key | on | meaning | written by | read by |", "|---|---|---|---|---|"]
+    lines += [f"| `{f.key}` ({f.place}) | {f.on} | {f.meaning} | {f.writer} | {f.reader} |" for f in FIELDS]
+    return "\n".join(lines) + "\n"
+
+
+def _reasons() -> str:
+    lines = [
+        "# Reasons\n",
+        "Why work waits: the code is stable, the sentence may get better.\n",
+        "| code | sentence |",
+        "|---|---|",
+    ]
+    for code in Code:
+        sample = Reason(
+            code=code, action=Action.ALLOCATE, subject="SUBJECT", resource="gpu", wanted=4000, available=1000, nodes=2
+        )
+        lines.append(f"| <a id='{code.value}'></a>`{code.value}` | {render(sample).message} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""`python -m tests.parts.install`: gets what the tests need beyond Python packages, and says what it could not get.
+
+Nothing here is fatal: a test that misses its part is skipped with the reason.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from tests.parts import podman, postgres
+from tests.parts.build import Unavailable, binary
+from tests.parts.debian import program
+
+PROGRAMS = (
+    ("etcd", "etcd-server"),
+    ("chromium", "chromium"),
+    *podman.PROGRAMS,
+)
+
+
+def main() -> None:
+    """Installs packages, builds components; one line each."""
+    for name, *packages in PROGRAMS:
+        _tell(f"package {packages[0]}", lambda name=name, packages=packages: program(name, *packages))
+    if postgres.tools() is None:
+        _tell("package postgresql", postgres.install)
+    _tell("kube-apiserver (built once, some minutes)", lambda: binary("kube-apiserver"))
+
+
+def _tell(what: str, get: Callable[[], object]) -> None:
+    began = time.monotonic()
+    patience = threading.Timer(1, lambda: print(f"Getting {what} ...", file=sys.stderr, flush=True))
+    patience.start()
+    try:
+        get()
+    except Unavailable as error:
+        print(f"missing: {what}: {error}", file=sys.stderr, flush=True)
+        return
+    finally:
+        patience.cancel()
+    took = time.monotonic() - began
+    if took > 1:
+        print(f"got {what} in {took:.0f} s", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

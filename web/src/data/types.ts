@@ -1,0 +1,115 @@
+// What the API answers, only the fields the pages read. Amounts: GPUs in devices unless a name says milli; times RFC 3339 UTC.
+export type Reason = { code: string; message: string; details: Record<string, unknown> };
+
+export type Workload = {
+  id: string;
+  type: string;
+  name: string;
+  projectId: string;
+  projectName: string;
+  departmentName: string;
+  phase: string;
+  phaseMessage: string;
+  phaseUpdatedAt: string;
+  priorityClassName: string;
+  preemptible: boolean;
+  submittedBy: string;
+  runningPods: number;
+  requestedPods: { number: number };
+  images: string[];
+  command: string;
+  createdAt: string;
+  startedAt: string | null;
+  completedAt: string | null;
+  reasons: Reason[];
+  nodes: string[];
+  requestedGpus: number;
+  requestedGpuMemoryMib: number;
+  allocatedGpus: number;
+  borrowedGpus: number;
+  place: number;
+  waiting: number;
+  evictions: number;
+  nextTryAt: string | null;
+  exitCode: number | null;
+  suspended: boolean;
+  simulated: boolean;
+  currentNodePools: string[];
+  actionsSupport: { delete: boolean; suspend: boolean };
+};
+
+export type WorkloadDetail = Workload & {
+  spec: Record<string, unknown> | null;
+  history: { time: string; type: string; message: string }[];
+};
+
+export type Pod = {
+  id: string;
+  name: string;
+  nodeName: string | null;
+  k8sPhase: string;
+  devices: number[];
+  enforcement: string;
+  exitCode: number | null;
+  message: string;
+  startedAt: string | null;
+};
+
+export type Holder = { workload: string; workload_name: string; project: string; pod: string; milli: number };
+export type Device = {
+  index: number;
+  uuid: string;
+  model: string;
+  memory_mib: number;
+  healthy: boolean;
+  used_milli: number;
+  holders: Holder[];
+};
+
+export type MachineNode = {
+  id: string;
+  name: string;
+  status: string;
+  nodePool: string;
+  gpuInfo: { gpuType: string; gpuCount: number } | null;
+  simulated: boolean;
+  gpus: Device[];
+  cpuMilli: number;
+  cpuUsedMilli: number;
+  memoryBytes: number;
+  memoryUsedBytes: number;
+  runtime: string;
+  updatedAt: string;
+};
+
+export type Triple = [number, number, number];
+export type Queue = {
+  name: string;
+  kind: "project" | "department";
+  parent: string;
+  pool: string;
+  deserved: Triple;
+  limit: Triple;
+  fair_share: Triple;
+  allocated: Triple;
+  allocated_non_preemptible: Triple;
+  requested: Triple;
+  simulated?: boolean;
+};
+
+export type Fix = { text: string; victims: string[] };
+export type Explanation = {
+  result: string;
+  place: number;
+  waiting: number;
+  reasons: Reason[];
+  fixes: Fix[];
+  victims: string[];
+};
+
+export type Status = {
+  version: string;
+  user: string;
+  revision: number;
+  clusters: { id: string; name: string; state: string; kubernetes: string; nodes: number; gpus: number; simulated: boolean }[];
+};
