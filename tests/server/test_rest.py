@@ -70,6 +70,7 @@ async def test_names_are_unique_and_what_is_in_use_stays(plane: Plane) -> None:
         ),
         ({"command": "python 'x"}, "spec.command", "as a shell reads them"),
         ({"priorityClass": "urgent"}, "spec.priorityClass", "train"),
+        ({"priorityClass": "-5"}, "spec.priorityClass", "from 0 to"),
         ({"storage": {"pvc": []}}, "spec.storage", "not supported"),
         ({"image": ""}, "spec.image", "python:3.12"),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fairlead.objects.fields import GPU_FRACTION, GPU_MEMORY, POD_GROUP, RANK
+from fairlead.objects.fields import ENDED, GPU_FRACTION, GPU_MEMORY, POD_GROUP, RANK
 from fairlead.objects.meta import Condition, ObjectMeta
 from fairlead.objects.pod import ContainerState, ContainerStatus, Pod, PodStatus
 from fairlead.objects.workload import DistributedTraining, Training, Workload, WorkloadSpec
@@ -148,6 +148,35 @@ def test_after_the_last_allowed_failure_nothing_is_made() -> None:
     (pod,) = made_by(job)
     found = plan(job, in_phase(pod, "Failed"))
     assert (found.create, found.status.phase) == ((), "Failed")
+
+
+def ended_as(workload: Training, found: Realised) -> Training:
+    """That workload once its end and status are written."""
+    meta = replace(workload.metadata, annotations={ENDED: found.ended or ""})
+    return replace(workload, metadata=meta, status=found.status)
+
+
+def test_work_that_completed_is_not_done_again_when_its_pods_are_deleted() -> None:
+    job = a_training()
+    done = plan(job, in_phase(made_by(job)[0], "Succeeded"))
+    assert done.ended == "Completed"
+    later = plan(ended_as(job, done))
+    assert (later.create, later.ended, later.status) == ((), None, done.status)
+
+
+def test_work_that_failed_is_not_tried_again_when_its_pods_are_deleted() -> None:
+    job = a_training(backoff_limit=0)
+    failed = plan(job, *_attempts(job, 1))
+    assert failed.ended == "Failed"
+    later = plan(ended_as(job, failed))
+    assert (later.create, later.status.phase_message) == ((), failed.status.phase_message)
+
+
+def test_an_end_that_is_noted_is_shown_where_the_status_was_lost() -> None:
+    job = a_training(backoff_limit=0)
+    marked = replace(job, metadata=replace(job.metadata, annotations={ENDED: "Failed"}))
+    found = plan(marked).status
+    assert (found.phase, found.phase_message) == ("Failed", "Failed; its pods are gone")
 
 
 def test_six_failures_are_forgiven_unless_said() -> None:

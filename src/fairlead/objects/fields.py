@@ -34,6 +34,7 @@ REQUESTED_BY: Final = "fairlead.dev/requested-by"
 ROLE: Final = "fairlead.dev/role"
 RANK: Final = "fairlead.dev/rank"
 ATTEMPT: Final = "fairlead.dev/attempt"
+ENDED: Final = "fairlead.dev/ended"
 TEMPLATE_HASH: Final = "fairlead.dev/template-hash"
 EVICTED_BY: Final = "fairlead.dev/evicted-by"
 EVICTION_REASON: Final = "fairlead.dev/eviction-reason"
@@ -100,6 +101,9 @@ FIELDS: Final = (
     _row(ROLE, "label", "pod", "master or worker", "controllers > controllers, agent"),
     _row(RANK, "label", "pod", "number of a pod in its gang", "controllers > controllers"),
     _row(ATTEMPT, "label", "pod", "number of the try, evictions included", "controllers > controllers"),
+    _row(
+        ENDED, "annotation", "workload", "Completed or Failed, whatever became of its pods", "controllers > controllers"
+    ),
     _row(TEMPLATE_HASH, "annotation", "pod", "hash of what it was made from", "controllers > controllers"),
     _row(EVICTED_BY, "annotation", "pod, workload", "who took the place", "scheduler, controllers > agent, cli"),
     _row(EVICTION_REASON, "annotation", "pod, workload", "why it was evicted", "scheduler, controllers > agent, cli"),

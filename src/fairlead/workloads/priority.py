@@ -10,6 +10,15 @@ PRIORITIES: Final = {"train": 50, "interactive-preemptible": 75, "build": 100, "
 FIRST_NON_PREEMPTIBLE: Final = 100
 
 
+HIGHEST: Final = 1_000_000_000
+"""Kubernetes keeps what is above for itself."""
+
+
+def is_priority(name: str) -> bool:
+    """Whether that is a class, or a number that may be given."""
+    return name in PRIORITIES or (name.isascii() and name.isdigit() and int(name) <= HIGHEST)
+
+
 def priority_of(name: str, default: str = "train") -> int:
     """The number of a class, or of a number written as text; an unknown class counts as `default`."""
     if name.lstrip("-").isdigit():

@@ -4,16 +4,18 @@ A workload is tried in *attempts*. All pods of an attempt start together; if one
 until there were more failed attempts than `backoffLimit`. The next attempt waits, as that of a Kubernetes Job does: 10 s after the first
 failure, twice as long after each further one, at most 6 minutes. Failed pods stay as a record, so the count survives every restart. An
 evicted pod is no failure: it is made again under its name once the old one is gone.
+
+That a workload has ended is written on it: pods may be deleted by anyone, and work that was done is not done again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
-from fairlead.objects.fields import ATTEMPT, RANK
+from fairlead.objects.fields import ATTEMPT, ENDED, RANK
 from fairlead.objects.kai import PodGroup
 from fairlead.objects.pod import Pod
 from fairlead.objects.times import seconds_of, text_of
@@ -25,10 +27,14 @@ DEFAULT_BACKOFF_LIMIT: Final = 6
 _FIRST_WAIT_SECONDS: Final = 10
 _LONGEST_WAIT_SECONDS: Final = 360
 
+End = Literal["Completed", "Failed"]
+
 
 class Realised(Struct, frozen=True, kw_only=True):
-    """What to do, in this order: the pod group, deletions, creations; and the status to show."""
+    """What to do, in this order: the mark of its end, the pod group, deletions, creations; and the status to show."""
 
+    ended: End | None = None
+    """To be written on the workload before anything else; None where it is, or is not to be."""
     group: PodGroup | None = None
     delete: tuple[Pod, ...] = ()
     create: tuple[Pod, ...] = ()
@@ -41,16 +47,18 @@ def realise(workload: Workload, owner: Owner, pods: Sequence[Pod], now: str) -> 
     failed = [a for a in attempts if any(_attempt(p) == a and _has_failed(p) for p in pods)]
     limit = DEFAULT_BACKOFF_LIMIT if workload.spec.backoff_limit is None else workload.spec.backoff_limit
     current = (attempts[-1] if attempts else 0) + (1 if attempts and attempts[-1] in failed else 0)
-    given_up = len(failed) > limit
+    noted = workload.metadata.annotations.get(ENDED)
+    given_up = len(failed) > limit or noted == "Failed"
     mine = [p for p in pods if _attempt(p) == current]
     active = [p for p in pods if not _has_ended(p)]
-    done = _is_done(workload, mine)
+    done = _is_done(workload, mine) or noted == "Completed"
     next_try = "" if mine or given_up or not failed else _next_try(pods, failed)
     course = Course(failures=len(failed), given_up=given_up, done=done, next_try=next_try if next_try > now else "")
     status = status_of(workload, pods, mine, course, now)
     group = gang_of(workload, owner)
     if workload.spec.suspended or given_up or done or workload.metadata.deletion_timestamp:
-        return Realised(group=group, delete=_not_leaving(active), status=status)
+        end = None if noted else _end(done=done, given_up=given_up)
+        return Realised(ended=end, group=group, delete=_not_leaving(active), status=status)
     stale = _not_leaving([p for p in active if _attempt(p) != current]) + _stranded(workload, mine)
     if status.next_try_at:
         return Realised(group=group, delete=stale, status=status)
@@ -59,6 +67,12 @@ def realise(workload: Workload, owner: Owner, pods: Sequence[Pod], now: str) -> 
     held = {int(p.metadata.labels.get(RANK, "0")) for p in mine if not p.metadata.deletion_timestamp}
     create = tuple(p for p in wanted if p.metadata.name not in taken and int(p.metadata.labels[RANK]) not in held)
     return Realised(group=group, delete=stale, create=create, status=status)
+
+
+def _end(*, done: bool, given_up: bool) -> End | None:
+    if done:
+        return "Completed"
+    return "Failed" if given_up else None
 
 
 def _next_try(pods: Sequence[Pod], failed: Sequence[int]) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from fairlead.objects.fields import ENDED
 from fairlead.objects.meta import Condition
 from fairlead.objects.pod import Pod
 from fairlead.objects.times import seconds_of
@@ -66,8 +67,14 @@ def status_of(
     course: Course,
     now: str,
 ) -> WorkloadStatus:
-    """The status to show. `mine`: pods of the current attempt; times that were set before stay."""
+    """The status to show. `mine`: pods of the current attempt; times that were set before stay, and so does the status of what ended."""
     before = workload.status
+    if (
+        before.phase
+        and before.phase == workload.metadata.annotations.get(ENDED)
+        and not workload.metadata.deletion_timestamp
+    ):
+        return before
     phase, message = _phase(workload, pods, mine, course)
     running = [p for p in mine if p.status.phase == "Running" and not p.metadata.deletion_timestamp]
     starts = sorted(p.status.start_time for p in mine if p.status.start_time)
@@ -135,7 +142,10 @@ def _waiting(mine: Sequence[Pod]) -> str:
 
 
 def _failure(pods: Sequence[Pod], failures: int) -> str:
-    last = max((p for p in pods if p.status.phase == "Failed"), key=lambda p: p.metadata.creation_timestamp or "")
+    failed = [p for p in pods if p.status.phase == "Failed"]
+    if not failed:
+        return "Failed; its pods are gone"
+    last = max(failed, key=lambda p: p.metadata.creation_timestamp or "")
     return f"Failed {failures} time{'s' if failures != 1 else ''}: {failure_of(last)}"
 
 

@@ -143,3 +143,36 @@ def test_failed_work_is_tried_again_when_its_back_off_is_over() -> None:
         assert not (await bench.client.get(kinds.TRAINING, "job", "runai-team")).status.next_try_at
 
     lives(bench, story)
+
+
+def test_work_that_completed_is_not_done_again_when_somebody_deletes_its_pod() -> None:
+    bench = Bench()
+
+    async def story() -> None:
+        await bench.client.create(kinds.TRAINING, a_training("job"), "runai-team")
+        await bench.clock.sleep(5)
+        await bench.client.patch_status(kinds.POD, "job-0", {"phase": "Succeeded"}, "runai-team")
+        await bench.clock.sleep(5)
+        await bench.client.delete(kinds.POD, "job-0", "runai-team")
+        await bench.clock.sleep(30)
+        assert await pods(bench) == []
+        assert (await bench.client.get(kinds.TRAINING, "job", "runai-team")).status.phase == "Completed"
+
+    lives(bench, story)
+
+
+def test_work_whose_pods_are_refused_says_so() -> None:
+    bench = Bench()
+
+    async def story() -> None:
+        odd = Training(metadata=ObjectMeta(name="odd"), spec=WorkloadSpec(image="x", priority="-5"))
+        await bench.client.create(kinds.TRAINING, odd, "runai-team")
+        await bench.clock.sleep(5)
+        status = (await bench.client.get(kinds.TRAINING, "odd", "runai-team")).status
+        assert (status.phase, "refused" in status.phase_message, "-5" in status.phase_message) == (
+            "Pending",
+            True,
+            True,
+        )
+
+    lives(bench, story)

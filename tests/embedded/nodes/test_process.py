@@ -98,8 +98,47 @@ async def test_children_of_a_process_end_with_it(runtime: ProcessRuntime) -> Non
     await _said(runtime, "up")
     await runtime.stop("u-1", 5)
     async with asyncio.timeout(5):
-        while any(p.info["cmdline"] == ["sleep", "98765"] for p in psutil.process_iter(["cmdline"])):  # noqa: ASYNC110  # a process has no event
+        while any(p.info["cmdline"] == ["sleep", "98765"] for p in psutil.process_iter(["cmdline"])):  # noqa: ASYNC110  # noqa: ASYNC110  # a process has no event
             await asyncio.sleep(0.05)
+
+
+def _runs(*words: str) -> bool:
+    return any(p.info["cmdline"] == list(words) for p in psutil.process_iter(["cmdline"]))
+
+
+@pytest.mark.parametrize("start", ["sleep {0} &", "setsid sleep {0} &", "env -i /bin/sleep {0} &"])
+async def test_nothing_left_in_the_background_outlives_a_process_that_has_ended(
+    runtime: ProcessRuntime, start: str
+) -> None:
+    await runtime.start(a_pod(f"{start.format('98764')} echo up; sleep 0.2"), {})
+    assert (await runtime.wait("u-1")).exit_code == 0
+    assert not _runs("sleep", "98764")
+    assert not _runs("/bin/sleep", "98764")
+
+
+async def test_a_command_whose_wrapper_was_killed_ends_with_it(runtime: ProcessRuntime, tmp_path: Path) -> None:
+    await runtime.start(a_pod("echo up; exec sleep 98763"), {})
+    await _said(runtime, "up")
+    wrapper = next(p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "98763"]).parent()
+    assert wrapper is not None
+    wrapper.kill()
+    ended = await runtime.wait("u-1")
+    assert (ended.exit_code, ended.message) == (137, "The process was killed from outside.")
+    assert not _runs("sleep", "98763")
+
+
+async def test_stopping_ends_what_a_lost_process_left(tmp_path: Path) -> None:
+    """As when this machine's Fairlead was down while the wrapper was killed."""
+    _orphan(tmp_path, "exec sleep 98762")
+    number = int((tmp_path / "u-1" / "pid").read_text())
+    while not _runs("sleep", "98762"):  # noqa: ASYNC110  # noqa: ASYNC110  # a process has no event
+        await asyncio.sleep(0.02)
+    os.kill(number, signal.SIGKILL)
+    runtime = ProcessRuntime(tmp_path, os.environ)
+    while await runtime.recover("u-1"):  # noqa: ASYNC110  # a process has no event
+        await asyncio.sleep(0.02)
+    await runtime.stop("u-1", 0.0)
+    assert not _runs("sleep", "98762")
 
 
 async def test_a_process_over_its_memory_limit_is_stopped_and_told_so(runtime: ProcessRuntime) -> None:

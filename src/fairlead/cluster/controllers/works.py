@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from fairlead.cluster.controllers.groups import ensure_group
 from fairlead.cluster.controllers.observe import Observed
@@ -12,17 +13,21 @@ from fairlead.kube.cache import Key
 from fairlead.kube.client import Client
 from fairlead.kube.errors import AlreadyExists
 from fairlead.objects import kinds
+from fairlead.objects.fields import ENDED
 from fairlead.objects.json import JsonObject
 from fairlead.objects.kinds import Kind
 from fairlead.objects.pod import Pod
 from fairlead.objects.times import seconds_of, text_of
 from fairlead.objects.workload import Workload, WorkloadStatus
 from fairlead.runtime.clock import Clock
-from fairlead.runtime.errors import Conflict, NotFound
+from fairlead.runtime.errors import Conflict, Denied, Invalid, NotFound
 from fairlead.workloads.realise import realise
 
 WorkKey = tuple[str, Key]
 """(kind, name of the object)."""
+
+_REFUSED_SECONDS = 30.0
+"""Pods that the API server refuses are tried again after this: what forbids them, a quota say, may have been changed."""
 
 _KINDS: dict[str, Kind[Any]] = {k.kind: k for k in kinds.WORKLOAD_KINDS}
 
@@ -52,15 +57,30 @@ class Works:
             await self._show(kind, workload, WorkloadStatus(phase="Pending", phase_message=message))
             return 30.0
         plan = realise(workload, owner, mine, text_of(self._clock.now()))
+        if plan.ended:
+            await self._note_end(kind, workload, plan.ended)
         if plan.group is not None and not workload.spec.suspended:
             await ensure_group(self._client, self._observed.groups, plan.group)
         for pod in plan.delete:
             await self._delete(pod)
-        for pod in plan.create:
-            await self._create(pod)
+        try:
+            for pod in plan.create:
+                await self._create(pod)
+        except (Invalid, Denied) as error:
+            refused = replace(plan.status, phase="Pending", phase_message=f"Its pods are refused: {error}")
+            await self._show(kind, workload, refused)
+            return _REFUSED_SECONDS
         await self._show(kind, workload, plan.status)
         next_try = seconds_of(plan.status.next_try_at)
         return None if next_try is None else max(next_try - self._clock.now(), 0.0)
+
+    async def _note_end(self, kind: str, workload: Workload, ended: str) -> None:
+        meta = workload.metadata
+        patch: JsonObject = {"metadata": {"annotations": {ENDED: ended}}}
+        try:
+            await self._client.patch(_KINDS[kind], meta.name, patch, meta.namespace, uid=meta.uid)
+        except NotFound:
+            return
 
     async def _create(self, pod: Pod) -> None:
         try:

@@ -145,6 +145,9 @@ class ContainerRuntime(ProcessRuntime):
     def _watch_memory(self, uid: str) -> None:
         """The engine holds the limit; the client's own memory is not the pod's."""
 
+    async def _sweep(self, uid: str) -> None:
+        """The engine ends what is in the container; its own helpers, which the client may have started, are not the pod's."""
+
     async def _judged(self, uid: str, ended: Ended) -> Ended:
         """The end with its reason, as the engine knows it."""
         state = await self._state(uid)

@@ -129,8 +129,7 @@ class Kubelet:
 
     async def _drop(self, runtime: Runtime, uid: str) -> None:
         """Nobody waits for a container without a pod: no grace."""
-        if await runtime.recover(uid):
-            await runtime.stop(uid, 0.0)
+        await runtime.stop(uid, 0.0)
         if (waiting := self._waiting.pop(uid, None)) is not None:
             waiting.cancel()
         self._devices.pop(uid, None)
@@ -164,6 +163,7 @@ class Kubelet:
         if uid in self._waiting or uid in self._over:
             return
         if pod.status.phase == "Running" and not await runtime.recover(uid) and runtime.name != "simulated":
+            await runtime.stop(uid, 0.0)
             lost = Ended(exit_code=137, message="Its process was lost while Fairlead was stopped.")
             self._once(self._waiting, uid, partial(self._ended, pod, lost))
             return
@@ -235,8 +235,7 @@ class Kubelet:
         """Stop what runs, then let the object go."""
         meta, runtime = pod.metadata, self._runtime(pod)
         grace = meta.deletion_grace_period_seconds
-        if await runtime.recover(meta.uid):
-            await runtime.stop(meta.uid, DEFAULT_GRACE if grace is None else float(grace))
+        await runtime.stop(meta.uid, DEFAULT_GRACE if grace is None else float(grace))
         waiting = self._waiting.pop(meta.uid, None)
         if waiting is not None:
             waiting.cancel()

@@ -19,6 +19,7 @@ import psutil
 
 from fairlead.embedded.nodes import logs
 from fairlead.embedded.nodes.execs import ProcessExec
+from fairlead.embedded.nodes.leftovers import PLACE, end_leftovers, is_of
 from fairlead.embedded.nodes.runtime import CannotStart, Ended
 from fairlead.kube.client import LogOptions
 from fairlead.kube.transport import Duplex
@@ -27,8 +28,6 @@ from fairlead.objects.quantity import whole
 
 _POLL_SECONDS = 0.1
 _NOTED_SECONDS = 0.002
-_PLACE = "FAIRLEAD_PLACE"
-"""Variable of a wrapper's environment: the folder of its pod. A process with another value there is another pod's, or nobody's."""
 _WRAPPER = (
     'note() { echo "$2" > "$FAIRLEAD_PLACE/$1.tmp" && mv "$FAIRLEAD_PLACE/$1.tmp" "$FAIRLEAD_PLACE/$1"; }; '
     'trap : TERM INT HUP; note pid $$; exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); note exit $?'
@@ -72,7 +71,7 @@ class ProcessRuntime:
                     stdout=log,
                     stderr=log,
                     cwd=self.directory_of(pod, place),
-                    env={**self.environment_of(env), _PLACE: str(place)},
+                    env={**self.environment_of(env), PLACE: str(place)},
                     start_new_session=True,
                 )
             except (OSError, ValueError) as error:
@@ -123,12 +122,13 @@ class ProcessRuntime:
             await asyncio.sleep(_POLL_SECONDS)
         code = _number(place / "exit")
         await self._reap(uid)
+        await self._sweep(uid)
         if code is None:
             return self._ended(uid, _KILLED_CODE, "The process was killed from outside.")
         return self._ended(uid, code)
 
     async def stop(self, uid: str, grace_seconds: float) -> None:
-        """SIGTERM to the process group, SIGKILL when the grace is over."""
+        """SIGTERM to the process group, SIGKILL when the grace is over, and to what is left where the process is gone already."""
         self._signal(uid, signal.SIGTERM)
         deadline = asyncio.get_running_loop().time() + grace_seconds
         while self._process(uid) is not None:
@@ -136,6 +136,12 @@ class ProcessRuntime:
                 self._signal(uid, signal.SIGKILL)
             await asyncio.sleep(_POLL_SECONDS / 2)
         await self._reap(uid)
+        await self._sweep(uid)
+
+    async def _sweep(self, uid: str) -> None:
+        """Nothing of the pod outlives its process."""
+        place = self._place(uid)
+        await asyncio.to_thread(end_leftovers, place, _number(place / "pid"))
 
     async def _reap(self, uid: str) -> None:
         child = self._children.pop(uid, None)
@@ -165,8 +171,9 @@ class ProcessRuntime:
         running = self._process(pod.metadata.uid)
         if running is None:
             raise CannotStart("The process has ended.")
-        env = {k: v for k, v in running.environ().items() if k != _PLACE}
-        return await ProcessExec.start(command, env=env, cwd=running.cwd(), tty=query.get("tty") == "true")
+        return await ProcessExec.start(
+            command, env=running.environ(), cwd=running.cwd(), tty=query.get("tty") == "true"
+        )
 
     def _prepare(self, place: Path, pod: Pod) -> None:
         meta, limits = pod.metadata, pod.spec.containers[0].resources.limits
@@ -187,10 +194,9 @@ class ProcessRuntime:
             return None
         try:
             process = psutil.Process(number)
-            ours = process.status() != psutil.STATUS_ZOMBIE and process.environ().get(_PLACE) == str(place)
         except psutil.Error:
             return None
-        return process if ours else None
+        return process if is_of(process, place) else None
 
     def _signal(self, uid: str, number: signal.Signals) -> None:
         process = self._process(uid)

@@ -16,6 +16,7 @@ from fairlead.objects.workload import DistributedTraining, Training, Workload, W
 from fairlead.runtime.errors import Invalid
 from fairlead.wire.amounts import is_part
 from fairlead.wire.rest.workloads import NOT_SUPPORTED, Compute, Spec
+from fairlead.workloads.priority import HIGHEST, PRIORITIES, is_priority
 
 KINDS: Mapping[str, type[Workload]] = {
     "workspaces": Workspace,
@@ -184,10 +185,10 @@ def _words(text: str | None, field: str, problems: dict[str, str]) -> tuple[str,
 def _scheduling(spec: Spec, path: str, problems: dict[str, str]) -> dict[str, Any]:
     priority = spec.priority_class or _DEFAULT_PRIORITY[path]
     priority = _RUNAI_PRIORITIES.get(priority, priority)
-    known = ("train", "interactive-preemptible", "build", "inference")
-    if priority not in known and not priority.lstrip("-").isdigit():
+    if not is_priority(priority):
         problems["spec.priorityClass"] = (
-            f"a number, or one of {', '.join((*known, *_RUNAI_PRIORITIES))}; {priority!r} is neither"
+            f"a whole number from 0 to {HIGHEST}, or one of {', '.join((*PRIORITIES, *_RUNAI_PRIORITIES))}; "
+            f"{priority!r} is neither"
         )
     selector = {"run.ai/type": spec.node_type} if spec.node_type else {}
     selector |= _selector(spec.node_affinity_required, problems)
