@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,13 @@ class Cli:
         done = self.run(*words, **more)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
+
+    def until(self, *words: str, told: str, seconds: float = 30) -> None:
+        """Return once a command prints that."""
+        deadline = time.monotonic() + seconds
+        while told not in (done := self.run(*words)).stdout:
+            assert time.monotonic() < deadline, (words, done.stdout, done.stderr)
+            time.sleep(0.2)
 
     def json(self, *words: str) -> Any:
         """The decoded `-o json` output of a command that must succeed."""

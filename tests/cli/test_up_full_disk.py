@@ -65,6 +65,25 @@ def test_a_running_fairlead_outlives_a_full_disk(roomy: Cli) -> None:
     roomy.ok("submit", "one", "-p", "team", "-i", "x", "-g", "1", "--follow", "--", "true")
 
 
+def test_work_that_ends_while_the_disk_is_full_is_not_run_again(roomy: Cli) -> None:
+    roomy.ok("up", "--port", "0")
+    roomy.ok("project", "create", "team", "--gpus", "2")
+    go = roomy.data.parent.parent / "go"
+    script = f"echo begun; while [ ! -e {go} ]; do sleep 0.1; done; exit 0"
+    roomy.ok("submit", "one", "-p", "team", "-i", "x", "-g", "1", "--", "sh", "-c", script)
+    roomy.until("logs", "one", "-p", "team", told="begun")
+    ballast = fill(roomy.data)
+    go.touch()
+    for command in (("status",), ("list",), ("logs", "one", "-p", "team")):
+        told = roomy.run(*command)
+        assert (told.returncode, "is full: 0 MiB are free" in told.stderr) == (0, True), (command, told)
+    ballast.unlink()
+    roomy.until("list", "-p", "team", told="Completed")
+    assert "is full" not in roomy.run("status").stderr
+    (pod,) = (p for p in roomy.json("describe", "one", "-p", "team")["pods"])
+    assert pod["name"] == "one-0"
+
+
 def test_a_full_disk_met_by_a_command_is_no_bug(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import ssl
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -66,6 +67,7 @@ class Rest:
         ca = env.get("FAIRLEAD_CA_FILE")
         self._tls = ssl.create_default_context(cafile=ca) if self.url.startswith("https") else None
         self._token = ""
+        self._said: set[str] = set()
 
     def get(self, path: str, **query: Any) -> Any:
         """The decoded answer of a GET."""
@@ -136,7 +138,9 @@ class Rest:
             request.add_header("Content-Type", "application/json")
             request.data = json.dumps(body).encode()
         try:
-            return urllib.request.urlopen(request, timeout=timeout, context=self._tls)
+            answer = urllib.request.urlopen(request, timeout=timeout, context=self._tls)
+            self._say(answer.headers.get("x-fairlead-notice") or "")
+            return answer
         except urllib.error.HTTPError as error:
             document = _document(error)
             if error.code == 500 and not document:  # what a server that stops cuts off ends bare
@@ -147,6 +151,12 @@ class Rest:
             raise Unreachable(f"The server at {self.url} does not answer: {reason}.", hint=self._remedy()) from None
         except http.client.HTTPException:
             raise self.lost() from None
+
+    def _say(self, notice: str) -> None:
+        """What the server has to say to everyone, once a command."""
+        if notice and notice not in self._said:
+            self._said.add(notice)
+            print(f"Note: {notice}", file=sys.stderr)  # noqa: T201  # beside the output, which programs read
 
     def _remedy(self) -> str:
         return "Start it with `fairlead up`." if self._local else "Check the address in FAIRLEAD_URL and the network."

@@ -34,8 +34,18 @@ def make_usable(folder: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _unusable(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     if free < FREE_MIB:
-        text = f"The disk that holds {folder} is full: {free} MiB are free, and at least {FREE_MIB} MiB are needed."
-        raise Retryable(text, hint="Free some space, or choose another folder with --data.", code="disk-full")
+        raise Retryable(
+            _shortage(folder, free), hint="Free some space, or choose another folder with --data.", code="disk-full"
+        )
+
+
+def shortage(folder: Path) -> str:
+    """Say in a sentence that the disk of that folder has less space than is needed; empty where it has enough."""
+    try:
+        free = shutil.disk_usage(folder).free >> 20
+    except OSError:
+        return ""
+    return f"{_shortage(folder, free)} Free some space: what happens now cannot be written." if free < FREE_MIB else ""
 
 
 def is_full(error: BaseException) -> bool:
@@ -94,6 +104,10 @@ def check_database(file: Path, seconds: float) -> None:
             database.execute("ROLLBACK")
     except sqlite3.Error as error:
         raise plain(error, file) or error from error
+
+
+def _shortage(folder: Path, free: int) -> str:
+    return f"The disk that holds {folder} is full: {free} MiB are free, and at least {FREE_MIB} MiB are needed."
 
 
 def _unusable(folder: Path, error: OSError) -> FairleadError:

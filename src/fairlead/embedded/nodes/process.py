@@ -29,10 +29,12 @@ from fairlead.objects.quantity import whole
 _POLL_SECONDS = 0.1
 _NOTED_SECONDS = 0.002
 _WRAPPER = (
-    'note() { echo "$2" > "$FAIRLEAD_PLACE/$1.tmp" && mv "$FAIRLEAD_PLACE/$1.tmp" "$FAIRLEAD_PLACE/$1"; }; '
-    'trap : TERM INT HUP; note pid $$; exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); note exit $?'
+    'echo $$ > "$FAIRLEAD_PLACE/pid.new" && mv "$FAIRLEAD_PLACE/pid.new" "$FAIRLEAD_PLACE/pid" || exit 1; '
+    'trap : TERM INT HUP; exec 3>&2 2>/dev/null 4<>"$FAIRLEAD_PLACE/exit"; (exec "$@" 2>&3 3>&- 4>&-); echo $? >&4'
 )
-"""What the shell itself says (that a command was ended) is no output of the command."""
+"""What the shell itself says (that a command was ended) is no output of the command. The exit code goes where its space is
+taken already: a disk that is full by then loses none."""
+_NO_CODE_YET = " " * 15 + "\n"
 _KILLED_CODE = 137
 
 
@@ -107,7 +109,7 @@ class ProcessRuntime:
     async def recover(self, uid: str) -> bool:
         """Whether the process runs, or left its exit code."""
         place = self._place(uid)
-        return (place / "exit").exists() or self._process(uid) is not None
+        return _number(place / "exit") is not None or self._process(uid) is not None
 
     def known(self) -> tuple[str, ...]:
         """UIDs that have a folder with a process noted in it."""
@@ -178,7 +180,7 @@ class ProcessRuntime:
     def _prepare(self, place: Path, pod: Pod) -> None:
         meta, limits = pod.metadata, pod.spec.containers[0].resources.limits
         (place / "work").mkdir(parents=True, exist_ok=True)
-        (place / "exit").unlink(missing_ok=True)
+        (place / "exit").write_text(_NO_CODE_YET)
         (place / "memory").write_text(str(whole(limits.get("memory", 0))))
         owner = next((o.uid for o in meta.owner_references), "")
         (place / "pod").write_text(logs.name_of(meta.namespace, meta.name, owner))

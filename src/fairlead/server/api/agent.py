@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 import structlog
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from fairlead.runtime.errors import Denied, FairleadError
+from fairlead.runtime.errors import Denied, FairleadError, Retryable
 from fairlead.server.api.dependencies import context_of
 from fairlead.server.services import agents, channels
 from fairlead.server.services.connections import Line
@@ -32,6 +34,9 @@ REFUSED = 4403
 """Close code: not this cluster's secret, or another cluster than before; trying again will not help."""
 MALFORMED = 4400
 """Close code: a frame that is not of this protocol."""
+LATER = 1013
+"""Close code: try again later."""
+_AGAIN_SECONDS = 1.0
 
 
 @router.websocket(CONTROL_PATH)
@@ -53,6 +58,9 @@ async def control(socket: WebSocket) -> None:
     except msgspec.MsgspecError as error:
         _log.warning("agent sent a malformed frame", cluster=cluster_id, error=str(error))
         await socket.close(MALFORMED, str(error)[:120])
+    except Retryable as error:
+        _log.warning("agent not admitted yet", cluster=cluster_id, error=str(error))
+        await socket.close(LATER, error.message[:120])
     except WebSocketDisconnect:
         _log.info("agent went away", cluster=cluster_id)
 
@@ -115,10 +123,20 @@ async def _receive(context: Context, socket: WebSocket, cluster_id: str) -> None
     while True:
         frame = decode_from_agent(await _text(socket))
         if isinstance(frame, Observed):
-            await agents.observed(context, cluster_id, frame)
+            await _stored(partial(agents.observed, context, cluster_id, frame))
             await socket.send_text(encode(Received(seq=frame.seq)))
         elif isinstance(frame, Applied):
-            await agents.applied(context, cluster_id, frame)
+            await _stored(partial(agents.applied, context, cluster_id, frame))
+
+
+async def _stored(store: Callable[[], Awaitable[None]]) -> None:
+    """Returns once it is stored: while the disk is full or the database is held, logs and shells of the cluster go on."""
+    while True:
+        try:
+            return await store()
+        except Retryable as error:
+            _log.warning("agent's report not stored yet", error=str(error))
+            await asyncio.sleep(error.after or _AGAIN_SECONDS)
 
 
 async def _text(socket: WebSocket) -> str | bytes:

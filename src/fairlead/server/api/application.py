@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import fairlead
+from fairlead.runtime.disk import shortage
 from fairlead.server.api import access, accounts, agent, clusters, live, organisation, problems, web, workloads
 from fairlead.server.api.compat import UnwrapDoubleJson
+from fairlead.server.api.notices import Notices
 from fairlead.server.auth.tokens import Tokens
 from fairlead.server.config import ServerConfig
 from fairlead.server.db.database import Database
@@ -52,6 +54,8 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.add_middleware(UnwrapDoubleJson)
+    if (file := context.database.file) is not None:
+        app.add_middleware(Notices, notice=lambda: shortage(file.parent))
     problems.install(app)
     for routes in (access, accounts, clusters, organisation, workloads, live, agent):
         app.include_router(routes.router)

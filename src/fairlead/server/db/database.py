@@ -31,6 +31,8 @@ class Database:
         """`options`: of SQLAlchemy's engine, instead of ours."""
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        self.file = Path(url.partition("///")[2]) if self.is_sqlite else None
+        """The SQLite file."""
         self.engine = _engine(url, options, is_sqlite=self.is_sqlite)
         self._writer = asyncio.Lock()
 
