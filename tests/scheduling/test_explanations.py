@@ -150,6 +150,53 @@ def test_more_gpus_than_any_node_has_are_mended_though_all_are_busy() -> None:
     assert (less.resource, less.before, less.amount, less.starts) == ("gpu", 5000, 4000, "when others end")
 
 
+def test_a_cordoned_node_that_would_take_it_may_be_opened_again() -> None:
+    nodes = [a_node("n1", unschedulable=True), a_node("n2", 0)]
+    fix = fixes(a_cluster(nodes, [a_queue("q", 8)], [a_gang("t", "q", a_class(1))]))["uncordon"]
+    assert (fix.subject, fix.starts) == ("n1", "now")
+
+
+def test_a_cluster_without_nodes_is_said_to_have_none() -> None:
+    found = ask(a_cluster([], [a_queue("q", 8)], [a_gang("t", "q", a_class(1))]))
+    assert (Code.NODE_STATE, 0) in {(reason.code, reason.nodes) for reason in found.reasons}
+
+
+def test_nobody_is_said_to_be_protected_where_nobody_runs() -> None:
+    found = ask(a_cluster([a_node("n1", 2)], [a_queue("q", 8)], [a_gang("t", "q", a_class(4))]))
+    assert Code.VICTIMS_PROTECTED not in {reason.code for reason in found.reasons}
+
+
+def test_less_memory_of_a_device_is_asked_where_none_is_large_enough() -> None:
+    node = a_node("n1", gpu_memory_mib=40 << 10)
+    gang = a_gang("t", "q", a_class(gpu_memory=100 << 10))
+    fix = fixes(a_cluster([node], [a_queue("q", 8)], [gang]))["ask-less"]
+    assert (fix.resource, fix.before >> 10, fix.amount >> 10) == ("gpu-memory", 100, 40)
+
+
+def test_a_smaller_part_of_a_device_is_asked_where_that_much_is_left() -> None:
+    node = a_node("n1", 1, gpu_memory_mib=40 << 10)
+    running = a_gang("r", "q", a_class(0.6), on="n1", priority=100, shared=("g1",))
+    fix = fixes(a_cluster([node], [a_queue("q", 8)], [running, a_gang("t", "q", a_class(0.5))]))["ask-less"]
+    assert (fix.resource, fix.before, fix.amount) == ("gpu", 500, 400)
+
+
+def test_each_line_of_a_rule_is_named_with_the_nodes_it_leaves_out() -> None:
+    taints = (("dedicated", "ml", "NoSchedule"),)
+    nodes = [a_node("n1", labels={"zone": "a"}, taints=taints), a_node("n2", taints=taints), a_node("n3")]
+    picky = a_class(1, rule=NodeRule(selector=(("zone", "a"),)))
+    found = ask(a_cluster(nodes, [a_queue("q", 8)], [a_gang("t", "q", picky)]))
+    rules = {reason.subject: reason.nodes for reason in found.reasons if reason.code == Code.NODE_RULE}
+    assert rules == {"selector zone=a": 2, "taint dedicated=ml:NoSchedule": 2}
+
+
+def test_a_gang_that_fits_in_part_is_told_how_many_of_its_pods_have_room() -> None:
+    nodes = [a_node("n1"), a_node("n2"), a_node("n3")]
+    found = ask(a_cluster(nodes, [a_queue("q", 99)], [a_gang("t", "q", a_class(8), pods=5)]))
+    told = [(reason.wanted, reason.available) for reason in found.reasons if reason.code == Code.NO_ROOM]
+    assert (5, 3) in told
+    assert Code.GANG_INCOMPLETE not in {reason.code for reason in found.reasons}
+
+
 def test_nodes_that_nothing_new_may_run_on_are_counted_by_their_state() -> None:
     nodes = [a_node("n1", ready=False), a_node("n2", unschedulable=True), a_node("n3", unschedulable=True)]
     found = ask(a_cluster(nodes, [a_queue("q", 8)], [a_gang("t", "q", a_class(1))]))

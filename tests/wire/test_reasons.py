@@ -57,6 +57,26 @@ def test_one_sentence_keeps_to_one_family_of_units() -> None:
     assert room == "No node has room: needs 64 GiB of memory, 9.31 GiB of memory left"
 
 
+@pytest.mark.parametrize(
+    ("subject", "nodes", "told"),
+    [
+        ("selector zone=a", 2, "Its node selector zone=a leaves out 2 nodes"),
+        ("affinity", 1, "Its node affinity leaves out 1 node"),
+        ("taint dedicated=ml:NoSchedule", 3, "The taint dedicated=ml:NoSchedule keeps it from 3 nodes"),
+        ("", 1, "Its kind of request leaves out 1 node"),
+    ],
+)
+def test_what_leaves_nodes_out_is_named(subject: str, nodes: int, told: str) -> None:
+    reason = Reason(code=Code.NODE_RULE, action=Action.ALLOCATE, subject=subject, nodes=nodes)
+    assert render(reason).message == told
+
+
+def test_a_cluster_without_nodes_and_a_gang_with_too_little_room_are_said_plainly() -> None:
+    none = Reason(code=Code.NODE_STATE, action=Action.ALLOCATE)
+    assert render(none).message == "There are no nodes"
+    assert render(a_reason("", 5, 3)).message == "There is room for 3 of its 5 pods, which start only together"
+
+
 def test_a_failed_start_says_how_often_and_why() -> None:
     failed = Reason(code=Code.BACKING_OFF, action=Action.ALLOCATE, wanted=3, subject="the node refused it")
     expected = "It could not be started on its node (3 tries); it is tried again soon: the node refused it"

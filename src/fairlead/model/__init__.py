@@ -2,6 +2,7 @@
 
 from fairlead.model.build import build_snapshot, leaf_subgroups
 from fairlead.model.columns import ClassColumns, GroupColumns, NodeColumns, PodColumns, QueueColumns, SharedColumns
+from fairlead.model.feasible import NodeRules
 from fairlead.model.patch import with_group, with_queue
 from fairlead.model.plan import Bind, Counters, Evict, Keep, Outcome, Plan, Warm
 from fairlead.model.policy import ACTIONS, KAI_POLICY, Action, Placement, Policy
@@ -63,6 +64,7 @@ __all__ = [
     "NodeColumns",
     "NodeName",
     "NodeRule",
+    "NodeRules",
     "Outcome",
     "Placement",
     "Plan",

@@ -56,7 +56,7 @@ def class_columns(classes: Sequence[TaskClass], names: tuple[str, ...]) -> Class
 
 def feasibility(nodes: Sequence[Node], classes: Sequence[TaskClass], n: NodeColumns, p: PodColumns) -> Bit:
     """[C,N]: the class may run on the node ignoring amounts and the company it would keep."""
-    table = _Rules(nodes)
+    table = NodeRules(nodes)
     legacy = np.array([klass.gpu.legacy_mig for klass in classes], dtype=np.bool_)
     beside = np.zeros(len(nodes), dtype=np.bool_)
     if legacy.any():
@@ -68,8 +68,8 @@ def feasibility(nodes: Sequence[Node], classes: Sequence[TaskClass], n: NodeColu
     return feasible
 
 
-class _Rules:
-    """Node rules against nodes: every label key is spread over the nodes once, every distinct rule answered once."""
+class NodeRules:
+    """Rules against nodes: every label key is spread over the nodes once, every distinct rule answered once."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self._nodes = nodes
@@ -96,6 +96,19 @@ class _Rules:
             return np.ones(len(self._nodes), dtype=np.bool_)
         mask: Bit = np.logical_or.reduce([self._all(term) for term in terms])
         return mask
+
+    def left_out(self, rule: NodeRule) -> tuple[tuple[str, Bit], ...]:
+        """Each line of a rule with the [N] nodes that it alone leaves out: selector pairs, the affinity, taints that are not tolerated."""
+        found = [(f"selector {key}={value}", ~self._one(key, "In", (value,))) for key, value in rule.selector]
+        if rule.affinity:
+            found.append(("affinity", ~self.affine(rule.affinity)))
+        blocked: dict[str, Bit] = {}
+        for taints, rows in self._taints.items():
+            for key, value, effect in taints:
+                if effect in _BLOCKING and not _tolerated((key, value, effect), rule.tolerations):
+                    name = f"taint {key}{'=' if value else ''}{value}:{effect}"
+                    blocked.setdefault(name, np.zeros(len(self._nodes), dtype=np.bool_))[rows] = True
+        return (*found, *sorted(blocked.items()))
 
     def kind_mask(self, gpu: GpuRequest, n: NodeColumns, beside_legacy: Bit) -> Bit:
         """[N] nodes whose kind of GPU serves this request."""
@@ -152,7 +165,7 @@ def preferred_weight(nodes: Sequence[Node], klass: TaskClass) -> dict[int, int]:
     rules = [(what, weight) for what, weight in klass.preferred if isinstance(what, NodeRule)]
     if not rules:
         return {}
-    table = _Rules(nodes)
+    table = NodeRules(nodes)
     total = np.zeros(len(nodes), dtype=np.int64)
     for rule, weight in rules:
         total += weight * table.affine(rule.affinity)

@@ -32,7 +32,7 @@ _TEXT: Final = {
     Code.GANG_INCOMPLETE: "the gang has {available} of the {wanted} pods it needs to start",
     Code.NO_ROOM: "no node has enough {resource} free: {wanted} wanted, {available} at most",
     Code.TOO_LARGE: "no node is large enough: {wanted} {resource} wanted, the largest has {available}",
-    Code.NODE_RULE: "{nodes} nodes are excluded by selector, affinity or taints",
+    Code.NODE_RULE: "{nodes} nodes are excluded by selector, affinity or taints: {subject}",
     Code.NODE_STATE: "{nodes} nodes are {subject}",
     Code.TOPOLOGY: "no single {subject} has room for all pods",
     Code.GATED: "pods are held back by scheduling gates",

@@ -86,6 +86,8 @@ def _bound(reason: Reason) -> str:
 
 def _no_room(reason: Reason) -> str:
     """No amount: no place was found for the pods together. As much as is needed free somewhere: too few nodes have it."""
+    if not reason.resource and reason.available:
+        return f"There is room for {reason.available} of its {reason.wanted} pods, which start only together"
     if not reason.resource:
         return f"No place was found for its {reason.wanted} pods" if reason.wanted > 1 else "No place was found for it"
     if reason.resource == "gpu-memory":
@@ -95,6 +97,15 @@ def _no_room(reason: Reason) -> str:
         least = amount(reason.resource, reason.wanted)
         return f"Too few nodes have room: each pod needs {least}, {_count(reason.nodes)} cannot give it"
     return f"No node has room: {_wants(reason)}{_nodes(reason)}"
+
+
+def _node_rule(reason: Reason) -> str:
+    """By the line of its rule: "selector zone=a", "affinity" or "taint dedicated=ml:NoSchedule"; its kind of GPU where none is named."""
+    what, _, value = reason.subject.partition(" ")
+    nodes = _count(reason.nodes) if reason.nodes else "every node"
+    if what == "taint":
+        return f"The taint {value} keeps it from {nodes}"
+    return f"Its node {reason.subject} leaves out {nodes}" if what else f"Its kind of request leaves out {nodes}"
 
 
 def _nodes(reason: Reason) -> str:
@@ -125,9 +136,7 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.TOO_LARGE: lambda r: (
         f"No node is large enough: needs {amount(r.resource, r.wanted)}, the largest has {_bound(r)}"
     ),
-    Code.NODE_RULE: lambda r: (
-        f"Its node rules leave out {_count(r.nodes) if r.nodes else 'every node'}{': ' + r.subject if r.subject else ''}"
-    ),
+    Code.NODE_RULE: lambda r: _node_rule(r),
     Code.TERM: lambda r: f"Its rule about the company of pods leaves no node{_nodes(r)}: {r.subject}",
     Code.TOPOLOGY: lambda r: f"No {r.subject or 'place'} holds all of it: {_wants(r)}",
     Code.SHARED_GPU: lambda r: f"No shared GPU has enough left: {_wants(r)}{_nodes(r)}",
@@ -143,7 +152,11 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.BACKING_OFF: lambda r: (
         f"It could not be started on its node{_tries(r.wanted)}; it is tried again soon{': ' + r.subject if r.subject else ''}"
     ),
-    Code.NODE_STATE: lambda r: f"{_count(r.nodes)} {'is' if r.nodes == 1 else 'are'} {r.subject or 'out of use'}",
+    Code.NODE_STATE: lambda r: (
+        f"{_count(r.nodes)} {'is' if r.nodes == 1 else 'are'} {r.subject or 'out of use'}"
+        if r.nodes
+        else "There are no nodes"
+    ),
     Code.HELD_FOR_OTHER: lambda r: f"The room there is is promised to {r.subject or 'others'}",
     Code.INTERNAL: lambda _: "The scheduler met a bug of its own with this workload and set it aside",
     Code.UNSUPPORTED: lambda r: f"It asks for {r.subject}, which this version does not schedule",

@@ -71,11 +71,12 @@ _SENTENCES: dict[str, Callable[[Fix], str]] = {
     "raise-limit": lambda f: f"Raise the limit of {f.subject} to {_was(f)}",
     "drop-selector": lambda f: f"Drop its node selector {f.subject}".rstrip(),
     "drop-affinity": lambda f: f"Drop its node affinity {f.subject}".rstrip(),
-    "add-tolerations": lambda f: f"Let it bear the taint {f.subject}".rstrip(),
+    "add-tolerations": lambda f: f"Let it tolerate the taint {f.subject}".rstrip(),
     "lower-minimum": lambda f: f"Let it start with {f.amount} pods instead of {f.before}",
     "raise-priority": lambda f: f"Raise its priority to {f.amount} (now {f.before})",
     "make-preemptible": lambda _: "Make it preemptible",
     "make-non-preemptible": lambda _: "Make it non-preemptible",
     "ask-less": lambda f: f"Ask for {_was(f)} a pod",
+    "uncordon": lambda f: f"Open {f.subject} to new work again (it is cordoned)",
     "add-nodes": lambda f: f"Add {f.amount} node{'' if f.amount == 1 else 's'} like {f.subject}",
 }

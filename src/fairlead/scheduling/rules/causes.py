@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fairlead.model import Action, Code, Reason
+from fairlead.model.units import Bit
 from fairlead.scheduling.rules.placement import View
 from fairlead.scheduling.rules.state import State
 from fairlead.scheduling.rules.turns import may_start, pods_wanted
@@ -47,22 +48,26 @@ def _node_reasons(state: State, klass: int, count: int) -> tuple[Reason, ...]:
     if state.causes.get(key, (-1, ()))[0] == state.ledger.version:
         return state.causes[key][1]
     view = state.placer.view(klass)
-    found = [*_rule_reasons(state, klass), *_amount_reasons(state, klass, count), *_state_reasons(state)]
-    free = np.maximum(state.ledger.idle + state.ledger.releasing, 0)
-    if not view.devices and int(np.minimum(view.room(free), count).sum()) >= count:
+    found = [*_rule_reasons(state, klass), *_amount_reasons(state, view, count), *_state_reasons(state)]
+    if not view.devices and _room(state, view, count) >= count:
         found = [reason for reason in found if reason.code == Code.NODE_RULE]
     state.causes[key] = (state.ledger.version, tuple(found))
     return state.causes[key][1]
+
+
+def _room(state: State, view: View, count: int) -> int:
+    """How many of `count` pods find room, by whole amounts."""
+    free = np.maximum(state.ledger.idle + state.ledger.releasing, 0)
+    return int(np.minimum(view.room(free), count).sum())
 
 
 def _rule_reasons(state: State, klass: int) -> list[Reason]:
     n, feasible, mib = state.snapshot.n, state.placer.view(klass).feasible, state.ledger.mib[klass]
     small = n.usable & (n.gpu_memory_mib > 0) & (n.gpu_memory_mib < mib)
     excluded = int((n.usable & ~feasible & ~small).sum())
-    code = Code.GPU_MEMORY_UNKNOWN if mib and not (n.gpu_memory_mib > 0).any() else Code.NODE_RULE
     found = []
     if excluded:
-        found.append(Reason(code=code, action=Action.ALLOCATE, nodes=excluded, available=int(feasible.sum())))
+        found += _excluded(state, klass, n.usable & ~feasible & ~small, int(feasible.sum()))
     if small.any():
         largest, count = int(n.gpu_memory_mib[n.usable].max()), int(small.sum())
         found.append(
@@ -78,9 +83,27 @@ def _rule_reasons(state: State, klass: int) -> list[Reason]:
     return found
 
 
+def _excluded(state: State, klass: int, excluded: Bit, left: int) -> list[Reason]:
+    """The lines of the class's rule that leave nodes out; without their name where the kind of their GPUs does."""
+    n, rule = state.snapshot.n, state.snapshot.classes[klass].rule
+    if state.ledger.mib[klass] and not (n.gpu_memory_mib > 0).any():
+        return [_left_out(Code.GPU_MEMORY_UNKNOWN, "", excluded, left)]
+    lines = [(name, excluded & nodes) for name, nodes in state.node_rules.left_out(rule)]
+    named = np.logical_or.reduce([nodes for _, nodes in lines]) if lines else np.zeros_like(excluded)
+    return [
+        _left_out(Code.NODE_RULE, name, nodes, left) for name, nodes in (*lines, ("", excluded & ~named)) if nodes.any()
+    ]
+
+
+def _left_out(code: Code, subject: str, nodes: Bit, left: int) -> Reason:
+    return Reason(code=code, action=Action.ALLOCATE, subject=subject, nodes=int(nodes.sum()), available=left)
+
+
 def _state_reasons(state: State) -> list[Reason]:
-    """Nodes that nothing new may run on."""
+    """Nodes that nothing new may run on, or that there are none."""
     n = state.snapshot.n
+    if not len(n.ready):
+        return [Reason(code=Code.NODE_STATE, action=Action.ALLOCATE)]
     away, cordoned = int((~n.ready).sum()), int((n.ready & ~n.usable).sum())
     counted = (("not ready", away), ("closed to new work (cordoned)", cordoned))
     return [
@@ -90,8 +113,8 @@ def _state_reasons(state: State) -> list[Reason]:
     ]
 
 
-def _amount_reasons(state: State, klass: int, count: int) -> list[Reason]:
-    view, ledger = state.placer.view(klass), state.ledger
+def _amount_reasons(state: State, view: View, count: int) -> list[Reason]:
+    ledger, klass = state.ledger, view.klass
     asked = list(zip(view.columns.tolist(), view.request.tolist(), strict=True))
     found = [reason for column, amount in asked for reason in _amount_reason(state, view, column, amount)]
     if view.devices:
@@ -101,7 +124,8 @@ def _amount_reasons(state: State, klass: int, count: int) -> list[Reason]:
             found.append(
                 Reason(code=Code.SHARED_GPU, action=Action.ALLOCATE, resource="gpu", wanted=wanted, nodes=lacking)
             )
-    return found or [Reason(code=Code.GANG_INCOMPLETE, action=Action.ALLOCATE, wanted=count)] if count > 1 else found
+    room = 0 if found or count < 2 or view.devices else _room(state, view, count)
+    return found or [Reason(code=Code.NO_ROOM, action=Action.ALLOCATE, wanted=count, available=room)] if room else found
 
 
 def _amount_reason(state: State, view: View, column: int, amount: int) -> Iterator[Reason]:

@@ -59,7 +59,7 @@ class Search:
         if self.action == Action.CONSOLIDATE and self._is_free():
             return []
         if not self._has(1):
-            return [self._reason(Code.VICTIMS_PROTECTED)]
+            return [self._reason(Code.VICTIMS_PROTECTED if self._others_run() else Code.NO_ROOM)]
         count = self._shortest_prefix()
         if not count:
             return self._over or [self._reason(Code.NO_ROOM)]
@@ -70,6 +70,12 @@ class Search:
             if not self._has(count):
                 return [self._reason(Code.NO_GAIN if self.action == Action.CONSOLIDATE else Code.WOULD_STARVE)]
         return [self._reason(Code.SEARCH_LIMIT)]
+
+    def _others_run(self) -> bool:
+        """Whether anybody else holds a place at all."""
+        ledger = self.state.ledger
+        own = range(ledger.leaf_offset[self.group], ledger.leaf_offset[self.group + 1])
+        return sum(ledger.active) > sum(ledger.active[leaf] for leaf in own)
 
     def _is_free(self) -> bool:
         """Whether the turn got a place where nobody has to move."""

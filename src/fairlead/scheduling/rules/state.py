@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
-from fairlead.model import Action, PodStatus, Policy, Reason, Snapshot
+from fairlead.model import Action, NodeRules, PodStatus, Policy, Reason, Snapshot
 from fairlead.scheduling.ledger import Ledger, group_pods, pending_memory
 from fairlead.scheduling.rules.company import Company
 from fairlead.scheduling.rules.placement import CPU_WORKER, GPU_WORKER, Placer, gpu_weights
@@ -72,6 +73,11 @@ class State:
             for row, group in enumerate(snapshot.groups)
             if group.set_aside or group.unsupported or group.retry_at > now
         }
+
+    @cached_property
+    def node_rules(self) -> NodeRules:
+        """Rules against the nodes, for those that want to know which line of a rule leaves a node out."""
+        return NodeRules(self.snapshot.nodes)
 
     def ask(self, group: int) -> Amounts3:
         """What the group's next turn would be charged, for order and fair share."""
