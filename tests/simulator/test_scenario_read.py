@@ -131,6 +131,10 @@ def test_priority_decides_preemptibility_where_nothing_is_said() -> None:
         ("tags: [Big]", 4, "a tag"),
         ("pending: [{gang: a, queue: ai, gpu: 1, gpu_memory: 1Gi}]", 4, "not both"),
         ("pending: [{gang: a, queue: ai, pods: [{count: 0}]}]", 4, "1 or more"),
+        ('pending: [{gang: "a[0-999999999]", queue: ai}]', 4, "stands for 1000000000 names"),
+        ('pending: [{gang: "a[9-1]", queue: ai}]', 4, "a range goes upwards"),
+        ("pending: [{gang: a, queue: ai}]\nexpect:\n  state:\n    a: bound to n1", 7, "did you mean bound on n1?"),
+        ("pending: [{gang: a, queue: ai}]\nexpect:\n  state:\n    a: pendig", 7, "did you mean pending?"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_with_line_and_reason(text: str, line: int, says: str) -> None:

@@ -1,5 +1,6 @@
 """The format as a table: every key of a scenario file and what its value may be (`DOCUMENT` is the whole file)."""
 
+from difflib import get_close_matches
 from typing import Any, Final
 
 from fairlead.simulator.scenario.faults import Wrong
@@ -268,7 +269,18 @@ _STATE_IS: Final = (
     "a state: pending, gated, bound|pipelined|running|releasing on NODE, evicted from NODE, moved to NODE, gone,"
     " succeeded, failed"
 )
-_STATE_TEXT: Final = text(_STATE_IS, _STATE)
+_PLACED: Final = {"running": "on", "bound": "on", "pipelined": "on", "releasing": "on", "evicted": "from", "moved": "to"}
+
+
+def _nearest_state(value: str) -> str:
+    """`; did you mean bound on n1?`, with the node that was written."""
+    node = value.split()[-1] if len(value.split()) > 1 else "NODE"
+    states = ["pending", "gated", "gone", "succeeded", "failed", *_PLACED, *(f"{s} {p} {node}" for s, p in _PLACED.items())]
+    close = get_close_matches(value, states, 1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+_STATE_TEXT: Final = text(_STATE_IS, _STATE, _nearest_state)
 _STATE_OF: Final = by_type(
     _STATE_IS, {str: _STATE_TEXT, dict: table(_COUNT, "a map from state to count", key=_STATE_TEXT, least=1)}
 )

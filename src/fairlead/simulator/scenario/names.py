@@ -6,12 +6,27 @@ from functools import lru_cache
 from itertools import cycle
 from typing import Final
 
+from fairlead.simulator.scenario.faults import Wrong
+
+MOST_NAMES: Final = 1_000_000
+"""A range of more names is a slip: no cluster is that large, and no machine holds it."""
 _RANGE: Final = re.compile(r"(.*)\[([0-9]+)-([0-9]+)\](.*?)(?:\*([0-9]+))?")
 
 
 def has_range(text: str) -> bool:
     """Whether `text` stands for several names."""
     return "[" in text and _RANGE.fullmatch(text) is not None
+
+
+def check_range(text: str) -> None:
+    """Passes text whose range, if it holds one, is of some names and not of too many. Raises: Wrong."""
+    match = _RANGE.fullmatch(text) if "[" in text else None
+    if match is None:
+        return
+    _, low, high, _, repeat = match.groups()
+    count = (int(high) - int(low) + 1) * int(repeat or 1)
+    if not 0 < count <= MOST_NAMES:
+        raise Wrong(f"{text} stands for {max(count, 0)} names; a range goes upwards and holds at most {MOST_NAMES}")
 
 
 @lru_cache(maxsize=4096)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, TypeAlias
 
 from fairlead.simulator.scenario.faults import Unknown, Wrong, near
+from fairlead.simulator.scenario.names import check_range
 
 Check: TypeAlias = Callable[[Any], None]
 
@@ -21,13 +22,15 @@ def refuse(value: object, expected: str) -> Wrong:
     return Wrong(f"{shown(value)} is not {expected}")
 
 
-def text(expected: str, pattern: str = r"(?s).+") -> Check:
-    """Text that matches `pattern` whole."""
+def text(expected: str, pattern: str = r"(?s).+", hint: Callable[[str], str] = lambda _: "") -> Check:
+    """Text that matches `pattern` whole, its ranges of names not too long. `hint`: what may have been meant by other text."""
     fits = re.compile(pattern).fullmatch
 
     def check(value: Any) -> None:
         if type(value) is not str or not fits(value):
-            raise refuse(value, expected)
+            raise Wrong(refuse(value, expected).text + (hint(value) if type(value) is str else ""))
+        for part in value.split("|"):
+            check_range(part)
 
     return check
 
