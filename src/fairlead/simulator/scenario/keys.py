@@ -269,13 +269,28 @@ _STATE_IS: Final = (
     "a state: pending, gated, bound|pipelined|running|releasing on NODE, evicted from NODE, moved to NODE, gone,"
     " succeeded, failed"
 )
-_PLACED: Final = {"running": "on", "bound": "on", "pipelined": "on", "releasing": "on", "evicted": "from", "moved": "to"}
+_PLACED: Final = {
+    "running": "on",
+    "bound": "on",
+    "pipelined": "on",
+    "releasing": "on",
+    "evicted": "from",
+    "moved": "to",
+}
 
 
 def _nearest_state(value: str) -> str:
     """`; did you mean bound on n1?`, with the node that was written."""
     node = value.split()[-1] if len(value.split()) > 1 else "NODE"
-    states = ["pending", "gated", "gone", "succeeded", "failed", *_PLACED, *(f"{s} {p} {node}" for s, p in _PLACED.items())]
+    states = [
+        "pending",
+        "gated",
+        "gone",
+        "succeeded",
+        "failed",
+        *_PLACED,
+        *(f"{s} {p} {node}" for s, p in _PLACED.items()),
+    ]
     close = get_close_matches(value, states, 1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
 
