@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench import decisions, placement, plain, product, scale
-from bench.rows import HERE, Row, bounds, judged, table
+from bench.rows import HEADER, HERE, Row, bounds, judged, line
 
 
 def main() -> int:
@@ -25,13 +24,11 @@ def main() -> int:
         "--openb", type=Path, default=HERE.parent.parent / "shared" / "data" / "openb", help="folder of the openb lists"
     )
     options = parser.parse_args()
-    known = bounds()
-    done = []
+    known, done = bounds(), []
+    print(HEADER, flush=True)
     for row in _rows(options):
         done.append(judged(row, known.get(row.name, {})))
-        if sys.stderr.isatty():
-            print(f"\r{row.name:<40}", end="", file=sys.stderr)
-    print(table(done))
+        print(line(done[-1]), flush=True)
     results = HERE / "results"
     results.mkdir(exist_ok=True)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

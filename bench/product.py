@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from bench.rows import Row, median_ms
+from bench.rows import HERE, Row, median_ms
 
 LIMIT_SECONDS = 120
 IDLE_SECONDS = 5
@@ -54,6 +54,8 @@ class Product:
 
 def rows(only: str) -> Iterator[Row]:
     """All rows whose name holds the word."""
+    if only in "product.make-up":
+        yield _make_up()
     names = ("help", "list", "embedded-start", "embedded-memory", "page-of-10000")
     if not any(only in f"product.{name}" for name in names):
         return
@@ -61,6 +63,25 @@ def rows(only: str) -> Iterator[Row]:
         for name in names:
             if only in f"product.{name}":
                 yield _MEASURES[name](product)
+
+
+def _make_up() -> Row:
+    """Of a fresh checkout of what is committed, its data in a folder of its own; packages come from the caches that are there."""
+    note = "make up, fresh checkout and warm package caches, to the end of the sample"
+    with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as folder:
+        checkout, env = Path(folder) / "fairlead", {**os.environ, "FAIRLEAD_DATA": str(Path(folder) / "data")}
+        subprocess.run(["git", "clone", "-q", str(HERE.parent), str(checkout)], check=True)
+
+        def make(*words: str) -> None:
+            subprocess.run(
+                ["make", "-C", str(checkout), *words], capture_output=True, check=True, env=env, timeout=LIMIT_SECONDS
+            )
+
+        try:
+            seconds = _ms(lambda: make("up", "PORT=0")) / 1000
+        finally:
+            make("down")
+    return Row("product.make-up", (round(seconds, 1),), "s", note)
 
 
 def _help(product: Product) -> Row:

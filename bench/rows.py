@@ -67,18 +67,15 @@ def _ratio(row: Row, bound: dict[str, Any]) -> float | None:
     return round(float(peer) / row.figures[0], 1)
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The rows for people."""
-    lines = [f"{'work':<32} {'ours':>16} {'bound':>16} {'peer ratio':>10}  ok"]
-    for row in rows:
-        ours = " / ".join(f"{figure:.2f}" for figure in row["figures"]) or "-"
-        bound = row["bound"]
-        shown = (
-            "-" if bound is None else " / ".join(f"{b:g}" for b in bound) if isinstance(bound, list) else f"{bound:g}"
-        )
-        ok = {True: "yes", False: "NO", None: "-"}[row["ok"]]
-        ratio = "-" if row["ratio"] is None else f"{row['ratio']:g}"
-        lines.append(
-            f"{row['name']:<32} {ours + ' ' + row['unit']:>16} {shown:>16} {ratio:>10}  {ok}  {row['note']}".rstrip()
-        )
-    return "\n".join(lines)
+HEADER = f"{'work':<32} {'ours':>16} {'bound':>16} {'peer ratio':>10}  ok"
+
+
+def line(row: dict[str, Any]) -> str:
+    """A judged row for people, under `HEADER`."""
+    ours = " / ".join(f"{figure:.2f}" for figure in row["figures"]) or "-"
+    bound = row["bound"]
+    shown = "-" if bound is None else " / ".join(f"{b:g}" for b in bound) if isinstance(bound, list) else f"{bound:g}"
+    ok = {True: "yes", False: "NO", None: "-"}[row["ok"]]
+    ratio = "-" if row["ratio"] is None else f"{row['ratio']:g}"
+    text = f"{row['name']:<32} {ours + ' ' + row['unit']:>16} {shown:>16} {ratio:>10}  {ok}  {row['note']}"
+    return text.rstrip()
