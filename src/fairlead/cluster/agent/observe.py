@@ -28,7 +28,8 @@ class Observer:
         self.reports: Cache[org.NodeReport] = Cache(client, kinds.NODE_REPORT)
         self.pools: Cache[org.NodePool] = Cache(client, kinds.NODE_POOL)
         self.queues: Cache[kai.Queue] = Cache(client, kinds.QUEUE)
-        self.pods: Cache[objects.Pod] = Cache(client, kinds.POD, labels=fields.WORKLOAD_KIND)
+        self.pods: Cache[objects.Pod] = Cache(client, kinds.POD)
+        """All of them: a node is as full as what anybody runs on it makes it."""
         self.workspaces: Cache[Workspace] = Cache(client, kinds.WORKSPACE)
         self.trainings: Cache[Training] = Cache(client, kinds.TRAINING)
         self.distributed: Cache[DistributedTraining] = Cache(client, kinds.DISTRIBUTED_TRAINING)
@@ -169,12 +170,14 @@ class Observer:
             kind, name = _owner(pod)
             self._pods_of.setdefault((kind, key.namespace, name), set()).discard(key)
             self._pods_on.setdefault(pod.spec.node_name, set()).discard(key)
-            self._mark(f"work:{kind}", Key(key.namespace, name))
+            if kind:
+                self._mark(f"work:{kind}", Key(key.namespace, name))
             if pod.spec.node_name:
                 self._mark("node", Key("", pod.spec.node_name))
         if after is not None:
             kind, name = _owner(after)
-            self._pods_of.setdefault((kind, key.namespace, name), set()).add(key)
+            if kind:
+                self._pods_of.setdefault((kind, key.namespace, name), set()).add(key)
             self._pods_on.setdefault(after.spec.node_name, set()).add(key)
 
 
