@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 import json
 import runpy
 import time
@@ -13,9 +16,9 @@ import click
 import msgspec
 
 from fairlead.cli.main import COMMANDS, cli
+from fairlead.cli.roles.settings import RoleTree
 from fairlead.model import Action, Code, Reason
 from fairlead.objects.fields import FIELDS
-from fairlead.runtime.settings import Settings
 from fairlead.server.api.application import create_app, create_context
 from fairlead.server.config import ServerConfig
 from fairlead.wire.reasons import render
@@ -71,15 +74,33 @@ def _command(command: click.Command, context: click.Context, level: int) -> list
 def _settings() -> str:
     lines = [
         "# Settings of a role\n",
-        "From a file, or from the environment.\n",
-        "| key | variable | default |",
-        "|---|---|---|",
+        "Of `fairlead run ROLE`: from a file for all roles (`--settings`), or from the environment, which wins.\n",
+        "| key | variable | default | meaning |",
+        "|---|---|---|---|",
     ]
-    for section in msgspec.structs.fields(Settings):
+    for section in msgspec.structs.fields(RoleTree):
+        meanings = _meanings(section.type)
         for field in msgspec.structs.fields(section.type):
+            first, *rest = field.name.split("_")
+            key = f"{section.name}.{first}{''.join(map(str.capitalize, rest))}"
             variable = f"FAIRLEAD_{section.name}_{field.name}".upper()
-            lines.append(f"| `{section.name}.{field.encode_name}` | `{variable}` | `{field.default!r}` |")
+            lines.append(f"| `{key}` | `{variable}` | `{_default(field.default)}` | {meanings.get(field.name, '')} |")
     return "\n".join(lines) + "\n"
+
+
+def _default(value: Any) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+def _meanings(section: type) -> dict[str, str]:
+    """The text that stands under each field of a class."""
+    (body,) = (node.body for node in ast.parse(inspect.getsource(section)).body if isinstance(node, ast.ClassDef))
+    found = {}
+    for field, text in itertools.pairwise(body):
+        said = text.value.value if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) else None
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(said, str):
+            found[field.target.id] = " ".join(said.split())
+    return found
 
 
 def _fields() -> str:

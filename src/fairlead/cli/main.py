@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "nodepool": "admin.nodepool:nodepool",
     "node": "admin.machines:node",
     "cluster": "admin.machines:cluster",
+    "run": "roles.run:run",
     "scenario": "scenario:scenario",
     "simulate": "simulate:simulate",
 }
@@ -53,6 +54,7 @@ SHORT: dict[str, str] = {
     "nodepool": "Node pools.",
     "node": "Nodes and their GPUs.",
     "cluster": "Clusters and their connection.",
+    "run": "Run one role of a cluster, or the control plane (what pods do).",
     "scenario": "Check scheduler scenario files, or play one.",
     "simulate": "The scheduling core on public traces.",
 }

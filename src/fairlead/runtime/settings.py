@@ -61,10 +61,13 @@ class RoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     namespace: str = "fairlead"
     """Where the product itself is installed."""
     pod_name: str = ""
+    """Name by which the process holds leases; empty for the host's."""
+    pod_ip: str = "127.0.0.1"
+    """Address under which others of the cluster reach it."""
     node_name: str = ""
-    identity: str = ""
-    """Name used for leases; empty for host name and process number."""
-    metrics_port: int = 9090
+    health_host: str = "0.0.0.0"  # the kubelet and Prometheus come from outside the pod
+    health_port: int = 9090
+    """Where `/healthz`, `/readyz` and `/metrics` are served; 0 for a free one."""
     seed: int = 0
     """Seed of back-off jitter; 0 for one of the system's."""
 

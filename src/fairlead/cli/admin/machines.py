@@ -74,3 +74,25 @@ def list_clusters(**more: Any) -> None:
         lambda: output.print_table(["NAME", "STATE", "VERSION", "HEARD", "ID"], lines, spare=("VERSION", "HEARD")),
         names=[r["name"] for r in rows],
     )
+
+
+@cluster.command(name="create")
+@click.argument("name")
+@output.OUTPUT
+def create_cluster(name: str, **more: Any) -> None:
+    """Make a cluster and give out the id and the secret that its agent connects with. The secret is shown this once.
+
+    \b
+    Example:
+      fairlead cluster create berlin
+    """
+    rest = Rest()
+    made = plain(rest.post("/api/v1/clusters", {"name": name})) | {"url": rest.url}
+
+    def table() -> None:
+        output.print_facts(
+            [("Name", name), ("Id", made["uuid"]), ("Secret", made["client_secret"]), ("Server", rest.url)]
+        )
+        click.echo("\nKeep the secret: it is shown this once. The agent of the cluster is installed with these three.")
+
+    output.show(made, more["output"], table, names=[name])

@@ -55,6 +55,11 @@ class Admission:
         self.port = options.port
         """Where it listens; chosen by the system where the option is 0."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the cluster was listed and it answers."""
+        return self._observed.is_ready
+
     async def run(self) -> None:
         """Fill the caches and answer.
 

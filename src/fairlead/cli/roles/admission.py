@@ -1,0 +1,25 @@
+"""Admission as a process."""
+
+from __future__ import annotations
+
+from fairlead.cli.roles.process import Parts, live_beside
+from fairlead.cli.roles.settings import RoleTree
+from fairlead.cluster.admission.main import Admission, AdmissionOptions
+from fairlead.runtime.health import READY
+
+
+async def main(settings: RoleTree) -> None:
+    """Runs until a signal; any number beside each other."""
+    mine = settings.admission
+    options = AdmissionOptions(
+        certificates=mine.certificates,
+        host=mine.host,
+        port=mine.port,
+        scheduler_names=settings.scheduler.names,
+        trusted=mine.trusted,
+    )
+
+    def make(parts: Parts) -> Admission:
+        return Admission(parts.client, parts.clock, options)
+
+    await live_beside("admission", settings, make, lambda role: READY if role.is_ready else "the lists of the cluster")

@@ -1,0 +1,42 @@
+"""The agent as a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fairlead.cli.roles.process import Parts, live
+from fairlead.cli.roles.settings import AgentSettings, RoleTree
+from fairlead.cluster.agent.explainer import RemoteExplainer
+from fairlead.cluster.agent.links import AgentOptions
+from fairlead.cluster.agent.main import Agent
+from fairlead.runtime.errors import Invalid
+
+
+async def main(settings: RoleTree) -> None:
+    """Runs until a signal; one of them acts at a time. Raises: Invalid where it is not told who and where."""
+    options = _options(settings.agent)
+
+    def make(parts: Parts) -> Agent:
+        explainer = RemoteExplainer(parts.client, settings.lease.namespace, settings.agent.token_file)
+        return Agent(parts.client, explainer, options, parts.rng)
+
+    await live("agent", settings, make)
+
+
+def _options(mine: AgentSettings) -> AgentOptions:
+    missing = [name for name, value in (("agent.url", mine.url), ("agent.cluster", mine.cluster)) if not value]
+    if missing:
+        raise Invalid(
+            f"The agent is not told {' and '.join(missing)}.",
+            hint="`fairlead cluster create NAME` prints the address, the id and the secret of a new cluster.",
+        )
+    try:
+        secret = Path(mine.secret_file).read_text().strip()
+    except OSError as error:
+        raise Invalid(
+            f"The cluster's secret cannot be read from {mine.secret_file}: {error.strerror or error}.",
+            hint="agent.secretFile names a file that holds the secret given out with the cluster's id.",
+        ) from error
+    return AgentOptions(
+        url=mine.url.rstrip("/"), cluster=mine.cluster, secret=secret, ca_file=mine.ca_file, proxy=mine.proxy
+    )

@@ -1,0 +1,82 @@
+"""What the processes of a cluster are told: one tree, one file for all of them, each reads its own section."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from fairlead.runtime.settings import Settings
+
+
+class SchedulerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The scheduler."""
+
+    names: tuple[str, ...] = ("fairlead",)
+    """Names by which pods ask for it; controllers and admission go by them too."""
+    explain_port: int = 8082
+    """Where it tells the agent why work waits; 0 for a free one."""
+    explain_for: tuple[str, ...] = ("system:serviceaccount:fairlead:fairlead-agent",)
+    """Users of the Kubernetes API that it tells."""
+
+
+class ControllersSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The controllers."""
+
+    webhooks: bool = True
+    """Whether they keep the certificate of the admission webhooks."""
+    webhook_names: tuple[str, ...] = ()
+    """Further names or addresses the API server calls admission by, beside its service."""
+
+
+class AdmissionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Admission."""
+
+    certificates: str = "/etc/fairlead/webhook"
+    """Folder with `tls.crt` and `tls.key`."""
+    host: str = "0.0.0.0"  # a pod is reached on the address it was given
+    port: int = 8443
+    trusted: tuple[str, ...] = ("system:serviceaccount:fairlead:",)
+    """User names of the product itself, or what they begin with."""
+
+
+class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The connection to the control plane."""
+
+    url: str = ""
+    """Address of the control plane, such as https://fairlead.example.com."""
+    cluster: str = ""
+    """Id of this cluster there."""
+    secret_file: str = "/etc/fairlead/agent/secret"
+    """File with the secret that was given out with the id."""
+    ca_file: str = ""
+    """Authority that signed the control plane's certificate; empty for those the system trusts."""
+    proxy: str = ""
+    """Proxy to go through; empty for HTTPS_PROXY and NO_PROXY of the environment."""
+    token_file: str = "/var/run/secrets/fairlead/token"
+    """Service account token by which the scheduler knows the agent."""
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The control plane."""
+
+    database_url: str = ""
+    """`postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE`, or `sqlite+aiosqlite:////FILE`."""
+    host: str = "0.0.0.0"  # a pod is reached on the address it was given
+    port: int = 8470
+    public_url: str = ""
+    """Address people use."""
+    signing_key_file: str = "/etc/fairlead/server/signing-key"
+    """File with at least 32 bytes in hexadecimal digits; signs tokens."""
+    admin_password_file: str = "/etc/fairlead/server/admin-password"
+    """File with the password of the local administrator."""
+    tls_cert: str = ""
+    tls_key: str = ""
+
+
+class RoleTree(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All sections."""
+
+    scheduler: SchedulerSettings = SchedulerSettings()
+    controllers: ControllersSettings = ControllersSettings()
+    admission: AdmissionSettings = AdmissionSettings()
+    agent: AgentSettings = AgentSettings()
+    server: ServerSettings = ServerSettings()

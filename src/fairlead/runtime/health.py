@@ -1,0 +1,56 @@
+"""What a process says of itself over HTTP: whether it lives, whether it is ready, and its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from fairlead.runtime.errors import Invalid
+
+READY = ""
+"""What `waits_for` gives once nothing is waited for."""
+
+
+class Health:
+    """Serves `/healthz`, `/readyz` and `/metrics`. `waits_for`: what the process still waits for, as words; `READY` for nothing."""
+
+    def __init__(self, host: str, port: int, waits_for: Callable[[], str]) -> None:
+        self._host, self.port = host, port
+        self._waits_for = waits_for
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises: Invalid where the port is taken."""
+        application = web.Application()
+        application.add_routes(
+            [web.get("/healthz", _alive), web.get("/readyz", self._ready), web.get("/metrics", _metrics)]
+        )
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._host, self.port)
+            try:
+                await site.start()
+            except OSError as error:
+                raise Invalid(
+                    f"Port {self.port} cannot be listened on: {error.strerror or error}.",
+                    hint="Set role.healthPort to a free one.",
+                ) from error
+            self.port = runner.addresses[0][1]
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        waits_for = self._waits_for()
+        return web.Response(status=503, text=f"waits for {waits_for}\n") if waits_for else web.Response(text="ok\n")
+
+
+async def _alive(_request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+async def _metrics(_request: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
