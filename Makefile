@@ -8,7 +8,7 @@ PAGES   := src/fairlead/server/web/index.html
 WEB_IN  := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 PIP     := $(BIN)/pip install -q --disable-pip-version-check --no-input -c constraints.txt
 
-.PHONY: help up down test check bench gen format web
+.PHONY: help up down test check image bench gen format web
 help:      ## list the commands
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 12
 
@@ -25,10 +25,13 @@ test: ## run every test that can run on this machine
 	@$(BIN)/python -m pytest -q
 
 check: $(DEV) ## format, lint, types, import contracts
-	@$(BIN)/ruff format --check -q src tests bench
-	@$(BIN)/ruff check -q --no-cache src tests bench
+	@$(BIN)/ruff format --check -q src tests bench deploy
+	@$(BIN)/ruff check -q --no-cache src tests bench deploy
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+image: $(RUNTIME) $(PAGES) ## the container image of all roles: dist/fairlead-image.tar
+	@$(BIN)/python deploy/image/build.py dist/fairlead-image.tar
 
 bench: $(DEV) ## benchmarks: a table, and JSON under bench/results/
 	@$(BIN)/python -m bench
@@ -37,8 +40,8 @@ gen: $(DEV) ## regenerate committed reference files
 	@$(BIN)/python -m tests.parts.generate
 
 format: $(DEV) ## rewrite the sources in the house format
-	@$(BIN)/ruff format -q src tests bench
-	@$(BIN)/ruff check -q --fix src tests bench
+	@$(BIN)/ruff format -q src tests bench deploy
+	@$(BIN)/ruff check -q --fix src tests bench deploy
 
 web: $(PAGES) ## build the web pages
 

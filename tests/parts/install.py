@@ -17,6 +17,7 @@ from tests.parts.debian import program
 PROGRAMS = (
     ("etcd", "etcd-server"),
     ("chromium", "chromium"),
+    ("mmdebstrap", "mmdebstrap"),
     *podman.PROGRAMS,
 )
 

@@ -59,6 +59,10 @@ def runtime(tmp_path: Path) -> ProcessRuntime:
     return ProcessRuntime(tmp_path / "pods", os.environ)
 
 
+NAP = 100_000 + os.getpid()
+"""Seconds that nobody else sleeps: first digits of them."""
+
+
 async def _log(runtime: ProcessRuntime, options: LogOptions | None = None) -> str:
     return b"".join([piece async for piece in runtime.logs("u-1", options or LogOptions())]).decode()
 
@@ -94,11 +98,11 @@ async def test_a_process_that_does_not_listen_is_killed_when_its_grace_is_over(r
 
 
 async def test_children_of_a_process_end_with_it(runtime: ProcessRuntime) -> None:
-    await runtime.start(a_pod("sleep 98765 & echo up; wait"), {})
+    await runtime.start(a_pod(f"sleep {NAP}5 & echo up; wait"), {})
     await _said(runtime, "up")
     await runtime.stop("u-1", 5)
     async with asyncio.timeout(5):
-        while any(p.info["cmdline"] == ["sleep", "98765"] for p in psutil.process_iter(["cmdline"])):  # noqa: ASYNC110  # noqa: ASYNC110  # a process has no event
+        while any(p.info["cmdline"] == ["sleep", f"{NAP}5"] for p in psutil.process_iter(["cmdline"])):  # noqa: ASYNC110  # a process has no event
             await asyncio.sleep(0.05)
 
 
@@ -110,35 +114,35 @@ def _runs(*words: str) -> bool:
 async def test_nothing_left_in_the_background_outlives_a_process_that_has_ended(
     runtime: ProcessRuntime, start: str
 ) -> None:
-    await runtime.start(a_pod(f"{start.format('98764')} echo up; sleep 0.2"), {})
+    await runtime.start(a_pod(f"{start.format(f'{NAP}4')} echo up; sleep 0.2"), {})
     assert (await runtime.wait("u-1")).exit_code == 0
-    assert not _runs("sleep", "98764")
-    assert not _runs("/bin/sleep", "98764")
+    assert not _runs("sleep", f"{NAP}4")
+    assert not _runs("/bin/sleep", f"{NAP}4")
 
 
 async def test_a_command_whose_wrapper_was_killed_ends_with_it(runtime: ProcessRuntime, tmp_path: Path) -> None:
-    await runtime.start(a_pod("echo up; exec sleep 98763"), {})
+    await runtime.start(a_pod(f"echo up; exec sleep {NAP}3"), {})
     await _said(runtime, "up")
-    wrapper = next(p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "98763"]).parent()
+    wrapper = next(p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", f"{NAP}3"]).parent()
     assert wrapper is not None
     wrapper.kill()
     ended = await runtime.wait("u-1")
     assert (ended.exit_code, ended.message) == (137, "The process was killed from outside.")
-    assert not _runs("sleep", "98763")
+    assert not _runs("sleep", f"{NAP}3")
 
 
 async def test_stopping_ends_what_a_lost_process_left(tmp_path: Path) -> None:
     """As when this machine's Fairlead was down while the wrapper was killed."""
-    _orphan(tmp_path, "exec sleep 98762")
+    _orphan(tmp_path, f"exec sleep {NAP}2")
     number = int((tmp_path / "u-1" / "pid").read_text())
-    while not _runs("sleep", "98762"):  # noqa: ASYNC110  # noqa: ASYNC110  # a process has no event
+    while not _runs("sleep", f"{NAP}2"):  # noqa: ASYNC110  # a process has no event
         await asyncio.sleep(0.02)
     os.kill(number, signal.SIGKILL)
     runtime = ProcessRuntime(tmp_path, os.environ)
     while await runtime.recover("u-1"):  # noqa: ASYNC110  # a process has no event
         await asyncio.sleep(0.02)
     await runtime.stop("u-1", 0.0)
-    assert not _runs("sleep", "98762")
+    assert not _runs("sleep", f"{NAP}2")
 
 
 async def test_a_process_over_its_memory_limit_is_stopped_and_told_so(runtime: ProcessRuntime) -> None:

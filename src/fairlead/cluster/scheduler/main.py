@@ -84,7 +84,7 @@ class Scheduler:
             known = Known(
                 pods=self.world.pod_by_uid(),
                 groups={g.uid: g for g in snapshot.groups},
-                first={p.group: p.uid for p in reversed(snapshot.pods)},
+                first=_speakers(snapshot),
             )
             failed = await self._applier.apply(plan.commands, known)
             self._note_failures(failed, snapshot)
@@ -147,3 +147,13 @@ class Scheduler:
             times = self._retries.get(group, NEVER_FAILED).times + 1
             wait = min(self.options.retry * 2 ** (times - 1), 300.0)
             self._retries[group] = Retry(times=times, after=self._clock.now() + wait, why=why)
+
+
+def _speakers(snapshot: Snapshot) -> dict[str, str]:
+    """Group to the pod that speaks for it: one without a place before others, then by name as people count (job-2 before job-10)."""
+    found: dict[str, tuple[bool, int, str, str]] = {}
+    for pod in snapshot.pods:
+        key = (bool(pod.node), len(pod.name), pod.name, str(pod.uid))
+        if (best := found.get(pod.group)) is None or key < best:
+            found[pod.group] = key
+    return {group: uid for group, (_, _, _, uid) in found.items()}

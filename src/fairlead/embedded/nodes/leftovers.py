@@ -45,9 +45,13 @@ def _left(place: Path, number: int | None) -> Iterator[psutil.Process]:
     """By the folder in their environment, or as members of the pod's session where they cleared it."""
     session = number if number is not None and _is_free(number, place) else None
     me = os.getpid()
-    for process in psutil.process_iter():
-        if process.pid != me and (is_of(process, place) or _is_in(process, session)):
-            yield process
+    for pid in (
+        psutil.pids()
+    ):  # process_iter would give back what it knew of a number's earlier process, which cannot be killed
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if pid != me and (is_of(process, place) or _is_in(process, session)):
+                yield process
 
 
 def _is_free(number: int, place: Path) -> bool:
