@@ -17,7 +17,7 @@ from fairlead.wire.rest import organisation as org
 from fairlead.wire.rest import workloads as rest
 from fairlead.wire.rest.base import instant
 
-_TYPES = {
+TYPES = {
     "Workspace": "Workspace",
     "Training": "Training",
     "DistributedTraining": "Distributed",
@@ -304,7 +304,7 @@ def _workload_fields(record: Workload, names: Directory, row: WorkloadRow) -> di
     changed = max(row.phase_since, record.created)
     return {
         "id": record.id,
-        "type": _TYPES.get(record.kind, record.kind),
+        "type": TYPES.get(record.kind, record.kind),
         "name": record.name,
         "cluster_id": record.cluster_id,
         "project_id": record.project_id,
