@@ -73,6 +73,7 @@ class Agent:
             cluster=self._options.cluster,
             kube_uid=system.metadata.uid,
             version=fairlead.__version__,
+            kubernetes=await self._client.version(),
             applied=self._applied,
         )
 

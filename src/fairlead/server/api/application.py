@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import fairlead
-from fairlead.server.api import access, accounts, agent, clusters, live, organisation, problems, web, workloads
+from fairlead.server.api import access, accounts, agent, clusters, health, live, organisation, problems, web, workloads
 from fairlead.server.api.compat import UnwrapDoubleJson
 from fairlead.server.auth.tokens import Tokens
 from fairlead.server.config import ServerConfig
@@ -55,5 +55,6 @@ def create_app(context: Context) -> FastAPI:
     problems.install(app)
     for routes in (access, accounts, clusters, organisation, workloads, live, agent):
         app.include_router(routes.router)
+    health.install(app)
     web.install(app, context.config.web_folder)
     return app

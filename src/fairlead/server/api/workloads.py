@@ -8,14 +8,16 @@ from typing import Annotated, Literal, TypedDict
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 
 from fairlead.runtime.errors import FairleadError, Invalid
-from fairlead.server.api.dependencies import Ctx, FilterBy, Who
+from fairlead.server.api.dependencies import Ctx, FilterBy, Limit, Offset, Who, page_of
 from fairlead.server.api.problems import status_of
-from fairlead.server.db.records import OrgUnit
+from fairlead.server.db.records import OrgUnit, Workload
 from fairlead.server.db.workloads import Page, Where
-from fairlead.server.services import organisation, views, workloads
+from fairlead.server.services import history, organisation, views, workloads
 from fairlead.server.services.filters import SAME_SECONDS, Filter, parsed
+from fairlead.wire.rest import events
 from fairlead.wire.rest import workloads as rest
 from fairlead.wire.rest.organisation import Count
 
@@ -127,9 +129,41 @@ async def list_pods(workload_id: str, context: Ctx, who: Who) -> rest.Pods:
     return rest.Pods(pods=[views.pod(record, row, project.name if project else "") for row in rows])
 
 
+@router.get("/{workload_id}/events")
+async def list_events(
+    workload_id: str,
+    context: Ctx,
+    who: Who,
+    offset: Offset = 0,
+    limit: Limit = 500,
+    sort_order: Annotated[Literal["asc", "desc"], Query(alias="sortOrder")] = "asc",
+) -> events.Events:
+    """What happened to a workload and its pods."""
+    found = history.events_of(*await _shown(context, who, workload_id))
+    page, following = page_of(found if sort_order == "asc" else found[::-1], offset, limit)
+    return events.Events(events=page, next=following)
+
+
+@router.get("/{workload_id}/history")
+async def list_history(
+    workload_id: str, context: Ctx, who: Who, offset: Offset = 0, limit: Limit = 500
+) -> events.Records:
+    """The phases a workload went through and what happened in between, oldest first."""
+    page, following = page_of(history.records_of(*await _shown(context, who, workload_id)), offset, limit)
+    return events.Records(records=page, next=following)
+
+
+@router.get("/{workload_id}/metrics", include_in_schema=False)
+async def metrics(workload_id: str) -> None:
+    """Not there yet."""
+    raise HTTPException(501, "metrics of a workload are not served by this version")
+
+
 @router.get("/{path}/{workload_id}")
 async def get_by_kind(path: str, workload_id: str, context: Ctx, who: Who) -> rest.WorkloadDetail:
     """One workload, asked for under its kind."""
+    if path not in (*workloads.PATHS, "any"):
+        raise HTTPException(404, "no such path")
     return await get_workload(workload_id, context, who)
 
 
@@ -152,6 +186,11 @@ async def resume(path: str, workload_id: str, context: Ctx, who: Who) -> rest.Wo
     """Starts a suspended workload again."""
     await workloads.set_suspended(context, who, workload_id, suspended=False)
     return await get_workload(workload_id, context, who)
+
+
+async def _shown(context: Ctx, who: Who, workload_id: str) -> tuple[Workload, rest.WorkloadDetail]:
+    record, names = await workloads.get(context, who, workload_id)
+    return record, views.workload_detail(record, names)
 
 
 async def _act(context: Ctx, who: Who, workload_id: str, action: str) -> None:

@@ -36,10 +36,12 @@ async def render(
         project = await _project(c, principal, body)
         pools = set((await pool_names(c, project.cluster_id)).values())
     spec = body.spec
-    if isinstance(body, DistributedCreate) and body.master_spec is not None:
+    if isinstance(body, DistributedCreate) and body.master_spec not in (None, spec):
         raise Invalid(
-            "A master that differs from the workers is not supported by this version.",
-            fields={"masterSpec": "leave it out, or set `masterSpecSameAsWorker`"},
+            "A gang of this version is made of like pods, the first of which serves the others as master, "
+            "so its master cannot have a specification of its own.",
+            fields={"masterSpec": "the same as `spec`, or leave it out and count the master in `spec.numWorkers`"},
+            code="master-not-supported",
         )
     unknown = [p for p in (spec.node_pools if spec else None) or () if p not in pools]
     if unknown:
