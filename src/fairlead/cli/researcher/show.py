@@ -7,15 +7,17 @@ from typing import Any
 import click
 
 from fairlead.cli import output
+from fairlead.cli.amounts import Whole
 from fairlead.cli.lookup import PROJECT, project_of, workload_of
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import workload
+from fairlead.cli.words import line
 from fairlead.wire.amounts import gpu_memory, number
 
 
 @click.command(name="list")
 @PROJECT
-@click.option("--limit", default=500, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--limit", default=500, show_default=True, type=Whole(1, 10_000))
 @output.OUTPUT
 def list_(project: str | None, limit: int, **more: Any) -> None:
     """Workloads: what runs, what waits, and why; newest first.
@@ -51,7 +53,7 @@ def describe(name: str, project: str | None, **more: Any) -> None:
 
 def _table(rows: list[Any]) -> None:
     if not rows:
-        click.echo("No workloads yet. Submit one: fairlead submit hello -i python:3.12 -- python3 -c 'print(1)'")
+        click.echo("No workloads yet. Submit one: " + line("submit hello -i python:3.12 -- python3 -c 'print(1)'"))
         return
     columns = ["NAME", "PHASE", "NOW", "PROJECT", "TYPE", "GPUS", "NODE", "AGE"]
     lines = [
@@ -139,4 +141,4 @@ def _describe(w: Any) -> None:
     for entry in w["history"]:
         click.echo(f"  {entry['time'][:19].replace('T', ' ')}  {entry['message']}")
     if w["phase"] == "Pending" and not w["nextTryAt"]:
-        click.echo(f"\nWhat would start it: fairlead explain {w['name']} -p {w['projectName']}")
+        click.echo("\nWhat would start it: " + line(f"explain {w['name']} -p {w['projectName']}"))
