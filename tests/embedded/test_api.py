@@ -237,7 +237,7 @@ async def test_kubectl_waits_and_runs_commands(served: Served) -> None:
 @needs_kubectl
 async def test_kubectl_is_told_what_is_not_done(served: Served) -> None:
     for words, said in (
-        (("explain", "pods"), "could not find"),
+        (("explain", "pods"), "not found in OpenAPI schema"),
         (("apply", "--server-side", "--validate=false", "-f", "-"), "unknown format"),
         (("create", "deployment", "x", "--image=x"), "write the object as YAML"),
     ):

@@ -28,6 +28,7 @@ def document(path: str) -> Doc | None:
     return {
         "openapi": "3.0.0",
         "info": {"title": "Fairlead", "version": kinds[0].api_version},
+        "components": {"schemas": {}},
         "paths": {f"{kind.root}/{_place(kind)}{kind.plural}/{{name}}": {"patch": _patch(kind)} for kind in kinds},
     }
 
