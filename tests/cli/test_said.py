@@ -127,7 +127,7 @@ def test_a_server_that_cannot_be_reached_is_said_in_words(
         (("up", "--port", "abc"), ("--port 'abc' is not a whole number from 0 to 65535", "--port 8471")),
         (("up", "--simulate", "100000x8"), ("100000 nodes with 8 GPUs each", "1 to 99999 nodes")),
         (("up", "--simulate", "many"), ("'many' is not understood", "4x8")),
-        (("submit", "x", "-i", "x", "--priority", "hihg"), ("'hihg' is not known", "Did you mean high?")),
+        (("submit", "x", "-i", "x", "--priority", "hihg"), ("'hihg' is neither", "Did you mean high?")),
         (("submit", "x", "-i", "x", "--workers", "0"), ("--workers '0' is not a whole number of 1 or more",)),
         (("user", "list"), ("'user' is not a command of this version yet", "/api/v1/users")),
         (("what-if",), ("is not a command of this version yet", "fairlead explain")),
@@ -142,3 +142,25 @@ def test_wrong_use_says_what_was_wrong_expected_and_what_to_do(words: tuple[str,
 def test_the_port_is_asked_for_in_the_words_of_whoever_started_it() -> None:
     done = _with({"FAIRLEAD_PORT_OPTION": "make up PORT=8471"}, "up", "--port", "abc")
     assert "such as `make up PORT=8471`" in done.stderr
+
+
+def test_json_of_waiting_work_tells_its_place_how_long_it_waits_and_the_amounts(up: Cli) -> None:
+    for name, priority in (("second", "train"), ("first", "build")):
+        up.ok("submit", name, "-p", "team", "-i", "x", "-g", "9", "--priority", priority, "--", "true")
+        _until(up, name, "Pending")
+    end = time.monotonic() + 30
+    while not all(w["reasons"] and w["waiting_seconds"] for w in up.json("list") if w["name"] in ("first", "second")):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    listed = {w["name"]: (w["place"], w["waiting"]) for w in up.json("list")}
+    assert (listed["first"], listed["second"]) == ((1, 2), (2, 2))
+    shown, explained = up.json("describe", "second"), up.json("explain", "second")
+    assert (shown["place"], shown["waiting"]) == (explained["place"], explained["waiting"]) == (2, 2)
+    assert [r["details"]["wanted"] for r in shown["reasons"] if r["code"] == "too-large"] == [9000]
+    assert "2 of 2" in up.ok("describe", "second")
+    up.ok("delete", "first", "second")
+
+
+def test_a_connected_cluster_is_heard_from_while_nothing_happens(up: Cli) -> None:
+    time.sleep(12)
+    assert re.search(r"Connected\s+\S+\s+\d+ s", up.ok("cluster", "list")), up.ok("cluster", "list")

@@ -12,6 +12,7 @@ from fairlead.cli.lookup import PROJECT, project_of, workload_of
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import workload
 from fairlead.cli.words import line
+from fairlead.runtime.errors import FairleadError
 from fairlead.wire.amounts import gpu_memory, number
 
 
@@ -48,7 +49,18 @@ def describe(name: str, project: str | None, **more: Any) -> None:
     row = workload_of(rest, name, project)
     full = rest.get(f"/api/v1/workloads/{row['id']}")
     full["pods"] = rest.get(f"/api/v1/workloads/{row['id']}/pods")["pods"]
+    if full["phase"] == "Pending" and more["output"] in ("json", "yaml"):
+        full["reasons"] = _detailed(rest, full)
     output.show(workload(full), more["output"], lambda: _describe(full), names=[name])
+
+
+def _detailed(rest: Rest, row: Any) -> Any:
+    """The reasons with their amounts, as the scheduler of its cluster says now; those known where it does not say."""
+    try:
+        said = rest.get(f"/api/fairlead/v1/workloads/{row['id']}/explain")
+    except FairleadError:
+        return row["reasons"]
+    return said["reasons"] or row["reasons"]
 
 
 def _table(rows: list[Any]) -> None:
@@ -106,6 +118,7 @@ def _describe(w: Any) -> None:
             ("Name", w["name"]),
             ("Phase", ". ".join(filter(None, (w["phase"], w["phaseMessage"])))),
             ("Waits for", reasons),
+            ("In line", f"{w['place']} of {w['waiting']}" if w["place"] else ""),
             ("Project", f"{w['projectName']} of {w['departmentName']}"),
             ("Type", w["type"]),
             ("GPUs", gpus),

@@ -167,7 +167,8 @@ def _check_priority(text: str | None) -> None:
     near = difflib.get_close_matches(text.lower(), _PRIORITIES, 1)
     hint = f"Did you mean {near[0]}? " if near else ""
     raise Invalid(
-        f"--priority {text!r} is not known.", hint=f"{hint}Write a number, or one of {', '.join(_PRIORITIES)}."
+        f"--priority: {text!r} is neither a number nor a known word.",
+        hint=f"{hint}There are: {', '.join(_PRIORITIES)}.",
     )
 
 

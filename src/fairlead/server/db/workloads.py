@@ -91,6 +91,16 @@ async def changed_workloads(c: AsyncConnection, cluster_id: str, since: int) -> 
     return tuple(record(Workload, row) for row in await c.execute(query))
 
 
+async def waiting(c: AsyncConnection, project_ids: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
+    """(id, project id, what its cluster said last) of each workload of these projects that waits."""
+    found: list[tuple[str, str, str]] = []
+    for part in _parts(project_ids):
+        waits = (_w.c.phase == "Pending", _w.c.deleted == 0, _w.c.observed.is_not(None), _w.c.project_id.in_(part))
+        rows = await c.execute(select(_w.c.id, _w.c.project_id, _w.c.observed).where(*waits))
+        found += [(row.id, row.project_id, row.observed) for row in rows]
+    return tuple(found)
+
+
 async def add_workload(c: AsyncConnection, **values: Any) -> None:
     """Stores a new workload.
 

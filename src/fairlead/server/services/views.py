@@ -300,6 +300,7 @@ def _workload_fields(record: Workload, names: Directory, row: WorkloadRow) -> di
     phase, message = _phase(record, row)
     project = names.projects.get(record.project_id)
     department = names.departments.get(project.department_id) if project else None
+    place, waiting = names.places.get(record.id, (0, 0)) if phase == "Pending" else (0, 0)
     pods = max(row.requested_pods, 1)
     changed = max(row.phase_since, record.created)
     return {
@@ -355,8 +356,8 @@ def _workload_fields(record: Workload, names: Directory, row: WorkloadRow) -> di
         "requested_gpu_memory_mib": row.requested_gpu_memory_mib,
         "allocated_gpus": row.allocated_gpu_milli / 1000,
         "borrowed_gpus": row.borrowed_gpu_milli / 1000,
-        "place": row.place,
-        "waiting": row.waiting,
+        "place": place,
+        "waiting": waiting,
         "evictions": row.evictions,
         "next_try_at": instant(row.next_try),
         "exit_code": row.exit_code,

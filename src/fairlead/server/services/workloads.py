@@ -98,7 +98,7 @@ async def list_workloads(
     async with context.database.read() as c:
         found = await workloads.workloads(c, scope, replace(page, limit=page.limit + 1))
         following = page.offset + page.limit if len(found) > page.limit else None
-        return found[: page.limit], await directory(c), following
+        return found[: page.limit], await directory(c, found), following
 
 
 async def count(context: Context, principal: Principal, page: workloads.Page) -> int:
@@ -114,7 +114,8 @@ async def get(context: Context, principal: Principal, workload_id: str) -> tuple
     Raises: NotFound.
     """
     async with context.database.read() as c:
-        return await _existing(c, principal, workload_id), await directory(c)
+        found = await _existing(c, principal, workload_id)
+        return found, await directory(c, [found])
 
 
 async def pods(context: Context, principal: Principal, workload_id: str) -> tuple[Workload, tuple[PodRow, ...]]:
