@@ -237,9 +237,9 @@ async def test_kubectl_waits_and_runs_commands(served: Served) -> None:
 @needs_kubectl
 async def test_kubectl_is_told_what_is_not_done(served: Served) -> None:
     for words, said in (
-        (("apply", "-f", "-"), "--validate=false"),
+        (("explain", "pods"), "not found in OpenAPI schema"),
         (("apply", "--server-side", "--validate=false", "-f", "-"), "unknown format"),
-        (("create", "namespace", "x"), "unknown format"),
+        (("create", "deployment", "x", "--image=x"), "write the object as YAML"),
     ):
         status, text = await served.kubectl(*words, stdin=POD_FILE)
         assert status == 1, words

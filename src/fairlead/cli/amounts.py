@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fairlead.runtime.errors import Invalid
+from fairlead.runtime.settings import PORT_OPTION, environment
 from fairlead.wire.amounts import is_part
 
 
@@ -27,6 +28,27 @@ class Gpus(click.ParamType[float]):
                 hint=f"Ask for {int(gpus)} or {int(gpus) + 1}, or for a part such as {gpus - int(gpus):.3g}.",
             )
         raise Invalid(f"-g {value} cannot be had.", hint="Ask for a part from 0.001 to 0.999, or for a whole number.")
+
+
+class Whole(click.IntRange):
+    """A whole number between two bounds. `example`: what to write instead of what is none."""
+
+    def __init__(self, least: int, most: int | None = None, *, example: str = "") -> None:
+        super().__init__(least, most)
+        self.example = example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number. Raises: Invalid naming the option and what it takes."""
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            bounds = f"from {self.min} to {self.max}" if self.max is not None else f"of {self.min} or more"
+            option = max(param.opts, key=len) if param else "The value"
+            example = environment().get(PORT_OPTION) or self.example if option == "--port" else self.example
+            raise Invalid(
+                f"{option} {value!r} is not a whole number {bounds}.",
+                hint=f"Write one{f', such as `{example}`' if example else ''}.",
+            ) from None
 
 
 class Cores(click.ParamType[float]):

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fairlead.cli.rest import Rest
+from fairlead.cli.words import command, line
 from fairlead.runtime.errors import Invalid, NotFound
 from fairlead.runtime.settings import environment
 
@@ -27,7 +28,7 @@ def project_of(rest: Rest, name: str | None) -> Any:
         known = ", ".join(p["name"] for p in projects)
         if not projects:
             raise NotFound(
-                "There is no project yet.", hint="Make one: fairlead project create NAME --gpus 2", code="no-project"
+                "There is no project yet.", hint=f"Make one: {line('project create NAME --gpus 2')}", code="no-project"
             )
         raise Invalid("Which project?", hint=f"Name one with -p: {known}.", code="project-not-named")
     return by_name(projects, name, "project")
@@ -51,7 +52,7 @@ def workload_of(rest: Rest, name: str, project: str | None) -> Any:
     others = {w["name"]: w["projectName"] for w in rest.get("/api/v1/workloads", limit=1000)["workloads"]}
     near = next(iter(difflib.get_close_matches(name, others, 1)), None)
     there = f" of {others[near]}" if near and others[near] != wanted else ""
-    hint = f"Did you mean {near!r}{there}?" if near else "`fairlead list` shows what there is."
+    hint = f"Did you mean {near!r}{there}?" if near else f"`{command('list')}` shows what there is."
     raise NotFound(
         f"There is no workload {name!r}{f' in {wanted}' if wanted else ''}.", hint=hint, code="workload-not-found"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -60,6 +61,20 @@ SHORT: dict[str, str] = {
 }
 
 
+_LATER: dict[str, str] = {
+    "user": "Users are managed with the REST API: /api/v1/users, and /api/v1/authorization/access-rules for their roles.",
+    "what-if": "`fairlead explain NAME` says what would start one workload.",
+    "port-forward": "`kubectl port-forward` works with the kubeconfig that `fairlead up` prints.",
+    "snapshot": "",
+    "replay": "",
+    "preflight": "",
+    "install": "",
+    "upgrade": "",
+    "uninstall": "",
+}
+"""Commands there will be, and what does their work until then."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called; help needs none of them."""
 
@@ -79,6 +94,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The verb named first; an unknown one is answered with the nearest."""
+        if args and args[0] in _LATER:
+            raise click.UsageError(f"{args[0]!r} is not a command of this version yet. {_LATER[args[0]]}".strip(), ctx)
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
             hint = f" Did you mean `fairlead {near[0]}`?" if near else " `fairlead --help` lists them."
@@ -93,7 +110,10 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(fairlead.__version__, "--version", message="fairlead %(version)s")
-def cli() -> None:
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder of the data of the Fairlead meant; $FAIRLEAD_DATA."
+)
+def cli(data: Path | None) -> None:
     """Fairlead shares a cluster's GPUs fairly among the people who need them.
 
     \b

@@ -133,11 +133,16 @@ def print_facts(facts: Sequence[tuple[str, str]]) -> None:
                 click.echo(f"{'':<{width}}  {line}")
 
 
+def seconds_since(when: str) -> float:
+    """Seconds since an RFC 3339 time; 0 where it is still to come."""
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds())
+
+
 def ago(when: str | None) -> str:
     """How long ago an RFC 3339 time was: 45 s, 12 min, 3 h, 2 d."""
     if not when:
         return "-"
-    seconds = max(0.0, (datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds())
+    seconds = seconds_since(when)
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"

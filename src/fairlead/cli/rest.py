@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import socket
 import ssl
 import sys
 import time
@@ -16,6 +17,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import click
 
 from fairlead.runtime.errors import (
     Bug,
@@ -44,7 +47,19 @@ _ERRORS: dict[int, type[FairleadError]] = {
 
 
 def data_folder() -> Path:
-    """Where `fairlead up` keeps its data: $FAIRLEAD_DATA, else below the user's data folder."""
+    """Where `fairlead up` keeps its data: the folder named with --data, else the usual one."""
+    return named_data() or usual_data()
+
+
+def named_data() -> Path | None:
+    """The folder that `fairlead --data DIR` names, absolute; None where none is named."""
+    context = click.get_current_context(silent=True)
+    named = context.find_root().params.get("data") if context and context.parent else None
+    return named.expanduser().absolute() if isinstance(named, Path) else None
+
+
+def usual_data() -> Path:
+    """$FAIRLEAD_DATA, else below the user's data folder."""
     env = environment()
     if env.get("FAIRLEAD_DATA"):
         return Path(env["FAIRLEAD_DATA"])
@@ -59,13 +74,14 @@ class Rest:
     """
 
     def __init__(self, data: Path | None = None) -> None:
+        data = data or named_data()
         env = {} if data else environment()
-        self._data = data or data_folder()
-        self.url = env.get("FAIRLEAD_URL", "").rstrip("/") or self._local_url()
+        self._data = data or usual_data()
+        self.url = _address(env.get("FAIRLEAD_URL", "")) or self._local_url()
         self._key = (env.get("FAIRLEAD_CLIENT_ID", ""), env.get("FAIRLEAD_CLIENT_SECRET", ""))
         self._local = not env.get("FAIRLEAD_URL")
         ca = env.get("FAIRLEAD_CA_FILE")
-        self._tls = ssl.create_default_context(cafile=ca) if self.url.startswith("https") else None
+        self._tls = _tls(ca) if self.url.startswith("https") else None
         self._token = ""
         self._said: set[str] = set()
 
@@ -145,10 +161,10 @@ class Rest:
             document = _document(error)
             if error.code == 500 and not document:  # what a server that stops cuts off ends bare
                 raise self.lost() from None
-            raise _error(error.code, document) from None
+            raise error_of(error.code, document) from None
         except (urllib.error.URLError, OSError) as error:
-            reason = getattr(error, "reason", error)
-            raise Unreachable(f"The server at {self.url} does not answer: {reason}.", hint=self._remedy()) from None
+            why = _why(getattr(error, "reason", error))
+            raise Unreachable(f"The server at {self.url} does not answer: {why}.", hint=self._remedy()) from None
         except http.client.HTTPException:
             raise self.lost() from None
 
@@ -159,7 +175,13 @@ class Rest:
             print(f"Note: {notice}", file=sys.stderr)  # noqa: T201  # beside the output, which programs read
 
     def _remedy(self) -> str:
-        return "Start it with `fairlead up`." if self._local else "Check the address in FAIRLEAD_URL and the network."
+        from fairlead.cli.words import command
+
+        return (
+            f"Start it with `{command('up', self._data)}`."
+            if self._local
+            else "Check the address in FAIRLEAD_URL and the network."
+        )
 
     @contextlib.contextmanager
     def _whole(self) -> Iterator[None]:
@@ -177,9 +199,11 @@ class Rest:
         try:
             return str(json.loads((self._data / "up.json").read_text())["url"])
         except (OSError, ValueError, KeyError):
+            from fairlead.cli.words import command
+
             raise Unreachable(
                 "Fairlead does not run on this machine.",
-                hint="Start it with `fairlead up`, or name a server in FAIRLEAD_URL.",
+                hint=f"Start it with `{command('up', self._data)}`, or name a server in FAIRLEAD_URL.",
                 code="not-running",
             ) from None
 
@@ -192,7 +216,8 @@ class Rest:
         else:
             raise SignedOut(
                 f"There is no access key for {self.url}.",
-                hint="Set FAIRLEAD_CLIENT_ID and FAIRLEAD_CLIENT_SECRET to an access key made in the web pages.",
+                hint="Set FAIRLEAD_CLIENT_ID and FAIRLEAD_CLIENT_SECRET to an access key; whoever is signed in there makes one: "
+                '`POST /api/v1/access-keys` with the body {"name": "NAME"}.',
             )
         with self._send("POST", "/api/v1/token", body, None, _TIMEOUT_SECONDS, "") as answer:
             token = str(json.loads(answer.read())["accessToken"])
@@ -240,7 +265,53 @@ def _document(answer: urllib.error.HTTPError) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _error(status: int, document: dict[str, Any]) -> FairleadError:
+def _tls(authority: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise Invalid(
+            f"FAIRLEAD_CA_FILE is {authority!r}, which cannot be read as certificates.",
+            hint="Name a file in PEM form, or unset it.",
+            code="bad-authority",
+        ) from error
+
+
+def _address(url: str) -> str:
+    """The address of a server, without a slash at its end; empty where there is none. Raises: Invalid where it is none."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        is_one = False
+    if url and not is_one:
+        raise Invalid(
+            f"FAIRLEAD_URL is {url!r}, which is not an address.",
+            hint="Write the server's address with http:// or https://, such as https://fairlead.example.com, or unset it.",
+            code="bad-address",
+        )
+    return url.rstrip("/")
+
+
+def _why(error: object) -> str:
+    """Why no connection came about, in words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message}); FAIRLEAD_CA_FILE names another authority"
+    known = next((words for kind, words in _WHY if isinstance(error, kind)), "")
+    return known or (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
+
+
+_WHY: tuple[tuple[type[Exception], str], ...] = (
+    (ConnectionRefusedError, "nothing listens there"),
+    (ConnectionError, "it broke the connection off"),
+    (socket.gaierror, "no machine of that name is known"),
+    (TimeoutError, f"no word came within {_TIMEOUT_SECONDS:.0f} s"),
+    (ssl.SSLError, "it does not speak TLS as expected; is the address https where it should be http?"),
+)
+"""First match wins."""
+
+
+def error_of(status: int, document: dict[str, Any]) -> FairleadError:
+    """The error that a refusal of the server stands for."""
     message = str(document.get("message") or f"The server answered {status}.")
     hint = str(document.get("details") or "")
     code = str(document.get("reason") or "")

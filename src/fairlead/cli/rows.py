@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fairlead.cli import output
+
 _HUMP = re.compile(r"(?<=[a-z0-9])[A-Z]")
 _MIB = {"Mib": 1.0, "Gib": 1024.0, "MB": 1e6 / (1 << 20), "GB": 1e9 / (1 << 20)}
 
@@ -24,6 +26,7 @@ def workload(row: Any) -> dict[str, Any]:
     asked = row["workloadRequestedResources"]
     found = {
         **_without(row, "workloadRequestedResources", "podsRequestedResources", "allocatedResources", "tenantId"),
+        "waitingSeconds": round(output.seconds_since(row["phaseUpdatedAt"])) if row["phase"] == "Pending" else 0,
         "requestedPods": row["requestedPods"]["number"],
         "requestedCpuMilli": _milli(asked["cpu"]["request"]),
         "requestedMemoryBytes": int(asked["cpuMemory"]["request"]),

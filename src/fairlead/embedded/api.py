@@ -1,7 +1,7 @@
 """The embedded store on a loopback port, for kubectl and other people's clients.
 
-The same store, the same answers; added are discovery, tables, and a bearer token that every call must carry. There is
-no OpenAPI document, so `kubectl apply` and `create` need `--validate=false`, and none of protobuf or SPDY.
+The same store, the same answers; added are discovery, tables, and a bearer token that every call must carry. Fields are
+checked here and not by kubectl, since there are no schemas; protobuf is read where kubectl sends nothing else; SPDY is not spoken.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import WSMsgType, web
 
-from fairlead.embedded import discovery
+from fairlead.embedded import discovery, openapi, protobuf
 from fairlead.embedded.certificates import server_context
 from fairlead.embedded.store import Store
 from fairlead.embedded.store.routes import route_of
@@ -118,8 +118,11 @@ class Api:
             found = discovery.document(request.path, incoming.host)
             if found is not None:
                 return _given(Response(status=200, headers=JSON_HEADERS, body=orjson.dumps(found)))
-        if request.path.startswith("/openapi"):
-            raise StatusError(404, "NotFound", "the embedded API has no OpenAPI document; use --validate=false")
+        if request.path.startswith("/openapi") and incoming.method == "GET":
+            described = openapi.document(request.path)
+            if described is None:
+                raise StatusError(404, "NotFound", "the embedded API has no schemas; use --validate=false")
+            return _given(Response(status=200, headers=JSON_HEADERS, body=orjson.dumps(described)))
         if "upgrade" in incoming.headers.get("connection", "").lower():
             return await self._upgraded(incoming, request)
         is_log = request.path.endswith("/log") and request.path.count("/") == 7
@@ -197,12 +200,12 @@ async def _copy_out(duplex: Duplex, socket: web.WebSocketResponse) -> None:
 
 
 async def _taken(incoming: web.Request) -> Request:
+    headers = {key.lower(): value for key, value in incoming.headers.items()}
+    body = await incoming.read()
+    if body and incoming.content_type == protobuf.MEDIA_TYPE:
+        headers["content-type"], body = JSON_HEADERS["content-type"], protobuf.to_json(body)
     return Request(
-        method=incoming.method,
-        path=incoming.path,
-        query=tuple(incoming.query.items()),
-        headers={key.lower(): value for key, value in incoming.headers.items()},
-        body=await incoming.read(),
+        method=incoming.method, path=incoming.path, query=tuple(incoming.query.items()), headers=headers, body=body
     )
 
 

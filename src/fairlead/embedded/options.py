@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from pathlib import Path
 
@@ -50,6 +51,11 @@ def nodes_of(options: UpOptions) -> tuple[NodeSpec, ...]:
     try:
         return simulated_nodes(options.simulate)
     except ValueError:
+        if form := re.fullmatch(r"([1-9]\d*)x(\d+)", options.simulate):
+            raise Invalid(
+                f"--simulate {options.simulate} asks for {form[1]} nodes with {form[2]} GPUs each, which cannot be simulated.",
+                hint="Ask for 1 to 99999 nodes with 0 to 99 GPUs each, such as 4x8.",
+            ) from None
         raise Invalid(
             f"--simulate {options.simulate!r} is not understood.",
             hint="Write NODESxGPUS with at least one node, such as 4x8.",

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fairlead.objects.crds import COLUMNS
-from fairlead.objects.kinds import Kind
+from fairlead.objects.kinds import WORKLOAD_KINDS, Kind
 from fairlead.objects.times import seconds_of
+from fairlead.wire.amounts import gpu_memory, number
 
 Doc = dict[str, Any]
 Cell = Callable[[Doc, float], Any]
@@ -158,4 +159,13 @@ def _columns(kind: Kind[Any]) -> tuple[tuple[str, str, int, Cell], ...]:
     if kind.resource in _BUILTIN:
         return _BUILTIN[kind.resource]
     ours = tuple((str(c["name"]), str(c["type"]), 0, _at(str(c["jsonPath"]))) for c in COLUMNS.get(kind.kind, ()))
+    if kind in WORKLOAD_KINDS:
+        ours = tuple((name, "string", 0, _gpus) if name == "GPUs" else (name, t, p, c) for name, t, p, c in ours)
     return (_NAME, *ours, _AGE)
+
+
+def _gpus(doc: Doc, _: float) -> str:
+    """GPUs of a pod of a workload: whole ones, a part of one, or memory of it."""
+    spec = doc.get("spec") or {}
+    devices, memory = spec.get("gpuDevices") or 0, spec.get("gpuMemoryMib") or 0
+    return gpu_memory(devices * memory) if memory else number(devices * (spec.get("gpuMilli") or 1000) / 1000)

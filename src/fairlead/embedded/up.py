@@ -31,12 +31,13 @@ from fairlead.embedded.nodes.simulated import SimulatedRuntime
 from fairlead.embedded.options import UpOptions, check, nodes_of
 from fairlead.embedded.secrets import Secrets, load_or_make, write_private
 from fairlead.embedded.store import EmbeddedTransport, Store
+from fairlead.embedded.web import Server
 from fairlead.kube.client import Client
 from fairlead.runtime.clock import Clock, SystemClock
 from fairlead.runtime.disk import check_database, full, is_full, make_private, make_usable
 from fairlead.runtime.errors import Conflict, FairleadError
 from fairlead.runtime.logs import logger
-from fairlead.runtime.settings import environment
+from fairlead.runtime.settings import PORT_OPTION, environment
 from fairlead.runtime.supervise import Supervisor
 from fairlead.server.api.application import create_app, create_context
 from fairlead.server.auth.permissions import administrator
@@ -99,7 +100,7 @@ class _Installation:
         self._scheduler = Scheduler(kube, self._clock)
         self._agent = Agent(kube, self._scheduler, _agent_options(options, secrets, self._url), self._rng)
         self._context = _context(options, secrets, self._clock, self._url)
-        self._server = _Server(_uvicorn(options, self._context))
+        self._server = Server(_uvicorn(options, self._context))
         self._api = Api(self._store, secrets.kube_token, options.data)
         self._tasks = Supervisor(self._clock, self._rng)
 
@@ -168,14 +169,6 @@ def _agent_options(options: UpOptions, secrets: Secrets, url: str) -> AgentOptio
     return AgentOptions(url=url, cluster=secrets.cluster_id, secret=secrets.cluster_secret, ca_file=options.tls_cert)
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to the supervisor."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def _context(options: UpOptions, secrets: Secrets, clock: Clock, url: str) -> Context:
     config = ServerConfig(
         database_url=f"sqlite+aiosqlite:///{options.data / 'control-plane.db'}",
@@ -195,7 +188,7 @@ def _uvicorn(options: UpOptions, context: Context) -> uvicorn.Config:
         access_log=False,
         ws="websockets-sansio",
         ws_max_size=1 << 30,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=1,
         ssl_certfile=options.tls_cert or None,
         ssl_keyfile=options.tls_key or None,
     )
@@ -248,10 +241,6 @@ def _only_one(data: Path) -> Iterator[None]:
         yield
     finally:
         lock.close()
-
-
-PORT_OPTION = "FAIRLEAD_PORT_OPTION"
-"""Variable with what whoever started this types to choose a port: `make up` has its own word for `--port`."""
 
 
 @contextlib.contextmanager

@@ -89,6 +89,11 @@ class Client:
         self.rng: Final = rng
         self.limits: Final = limits or Limits()
 
+    async def version(self) -> str:
+        """Give the version of the API server, such as v1.34.0."""
+        found = msgspec.json.decode((await self._call(verbs.GET, "/version")).body)
+        return str(as_object(found).get("gitVersion", ""))
+
     async def get(self, kind: Kind[T], name: str, namespace: str = "") -> T:
         """Give the object. Raises: NotFound."""
         return decode(kind, (await self._call(verbs.GET, kind.path(name, namespace))).body)

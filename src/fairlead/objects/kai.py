@@ -20,9 +20,10 @@ AtLeastOne = Annotated[int, Meta(ge=1)]
 class QueueResource(Wire, frozen=True, kw_only=True):
     """One resource of a queue: guaranteed, ceiling, weight of the surplus."""
 
-    quota: float = 0
-    limit: float = 0
-    over_quota_weight: float = 0
+    quota: Annotated[float, Meta(ge=-1)] = 0
+    """-1: no bound; so it is with the limit."""
+    limit: Annotated[float, Meta(ge=-1)] = 0
+    over_quota_weight: Annotated[float, Meta(ge=0)] = 0
 
 
 class QueueResources(Wire, frozen=True, kw_only=True):

@@ -22,6 +22,8 @@ from fairlead.runtime.errors import Invalid
 S = TypeVar("S", bound=Struct)
 
 PREFIX: Final = "FAIRLEAD"
+PORT_OPTION: Final = "FAIRLEAD_PORT_OPTION"
+"""Variable with what whoever started this types to choose a port: `make up` has its own word for `--port`."""
 
 
 class LogSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -83,8 +83,10 @@ class WorkloadRow(Row, frozen=True, kw_only=True):
     priority: int = 50
     preemptible: bool = True
     borrowed_gpu_milli: int = 0
-    place: int = 0
-    waiting: int = 0
+    queued: float = 0.0
+    """Since when a pod of it waits for a place; 0 where none does."""
+    queued_as: str = ""
+    """UID of that pod: the order among those that wait since the same second."""
     evictions: int = 0
     next_try: float | None = None
     """When it is tried again after a failure; None where it is not waiting for that."""

@@ -8,6 +8,7 @@ import click
 
 from fairlead.cli import output
 from fairlead.cli.lookup import by_name, cluster_of
+from fairlead.cli.options import named
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import plain
 from fairlead.runtime.errors import Invalid
@@ -52,7 +53,8 @@ def create(name: str, label: str, cluster: str | None) -> None:
         raise Invalid(f"--label {label!r} is no label with a value.", hint="Write KEY=VALUE.")
     rest = Rest()
     body = {"name": name, "labelKey": key, "labelValue": value, "clusterId": cluster_of(rest, cluster)["uuid"]}
-    rest.post(_PATH, body)
+    with named({"name": "NAME", "labelKey": "--label", "labelValue": "--label", "clusterId": "--cluster"}):
+        rest.post(_PATH, body)
     click.echo(f"Node pool {name} made.")
 
 

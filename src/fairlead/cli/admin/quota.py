@@ -18,6 +18,9 @@ OPTIONS = (
     click.option("--node-pool", default="default", show_default=True, help="Node pool the quota is in."),
 )
 
+AMOUNTS = ("gpus", "gpu_limit", "weight", "cpus", "memory_gib")
+"""Those that change something, by the name of their value."""
+
 FIELDS = {
     "name": "NAME",
     "requestedNamespace": "--namespace",

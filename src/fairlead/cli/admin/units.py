@@ -13,6 +13,8 @@ from fairlead.cli.lookup import by_name, cluster_of
 from fairlead.cli.options import named
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import unit as unit_row
+from fairlead.cli.words import line
+from fairlead.runtime.errors import Invalid
 
 
 class _Unit(NamedTuple):
@@ -38,14 +40,14 @@ class _Unit(NamedTuple):
 
 _DEPARTMENT = _Unit(
     noun="department",
-    first="fairlead department create research --gpus 16",
+    first="department create research --gpus 16",
     heads=("PROJECTS",),
     cells=lambda r: [str(len(r["children"]))],
     right=("PROJECTS",),
 )
 _PROJECT = _Unit(
     noun="project",
-    first="fairlead project create vision --gpus 4",
+    first="project create vision --gpus 4",
     heads=("DEPARTMENT", "NAMESPACE"),
     cells=lambda r: [(r["parent"] or {}).get("name", "-"), r["requestedNamespace"]],
 )
@@ -118,7 +120,7 @@ def _add_verbs(group: click.Group, unit: _Unit, *, removal: str) -> None:
 
         def table() -> None:
             if not rows:
-                click.echo(f"No {unit.plural} yet. Make one: {unit.first}")
+                click.echo(f"No {unit.plural} yet. Make one: {line(unit.first)}")
                 return
             lines = [[r["name"], *unit.cells(r), *quota.line(r)] for r in rows]
             heads = ["NAME", *unit.heads, *quota.FIGURES]
@@ -132,6 +134,8 @@ def _add_verbs(group: click.Group, unit: _Unit, *, removal: str) -> None:
     @quota.with_quota
     @output.OUTPUT
     def update(name: str, **asked: Any) -> None:
+        if all(asked[option] is None for option in quota.AMOUNTS):
+            raise Invalid(f"Nothing of {unit.noun} {name} is to be changed.", hint=f"Name at least one of {_CHANGES}.")
         rest = Rest()
         found = unit.find(rest, name)
         body = {"resources": quota.resources(rest, asked, found["resources"])}
@@ -146,6 +150,9 @@ def _add_verbs(group: click.Group, unit: _Unit, *, removal: str) -> None:
         rest = Rest()
         rest.delete(f"{unit.path}/{unit.find(rest, name)['id']}")
         click.echo(f"{unit.noun.capitalize()} {name} removed.")
+
+
+_CHANGES = ", ".join(f"--{option.replace('_', '-')}" for option in quota.AMOUNTS)
 
 
 _add_verbs(department, _DEPARTMENT, removal="Remove a department without projects.")

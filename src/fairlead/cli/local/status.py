@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,15 +12,16 @@ from fairlead.cli.rest import Rest
 
 
 @click.command()
+@click.option("--data", type=click.Path(path_type=Path), default=None, help="Folder of the data; $FAIRLEAD_DATA.")
 @output.OUTPUT
-def status(**more: Any) -> None:
+def status(data: Path | None, **more: Any) -> None:
     """State of the control plane and its clusters.
 
     \b
     Example:
       fairlead status -o json
     """
-    rest = Rest()
+    rest = Rest(data.expanduser().absolute() if data else None)
     found = {"url": rest.url, **rest.get("/api/fairlead/v1/status")}
 
     def table() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,8 +10,11 @@ import click
 from click.core import ParameterSource
 
 from fairlead.cli import output
+from fairlead.cli.amounts import Whole
 from fairlead.cli.exits import Exit
 from fairlead.cli.rest import data_folder
+from fairlead.cli.words import command as told
+from fairlead.cli.words import line
 
 if TYPE_CHECKING:
     from fairlead.embedded.options import UpOptions
@@ -24,13 +25,19 @@ if TYPE_CHECKING:
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on; others than this machine need TLS."
 )
-@click.option("--port", default=8470, show_default=True, type=click.IntRange(0, 65535), help="Port of API and pages.")
+@click.option(
+    "--port",
+    default=8470,
+    show_default=True,
+    type=Whole(0, 65535, example="--port 8471"),
+    help="Port of API and pages.",
+)
 @click.option("--simulate", default="", metavar="NxG", help="N simulated nodes of G GPUs instead of this machine: 4x8.")
 @click.option(
     "--gpus",
     default=4,
     show_default=True,
-    type=click.IntRange(0, 64),
+    type=Whole(0, 64),
     help="Simulated GPUs where there are no real ones.",
 )
 @click.option("--runtime", default="process", show_default=True, type=click.Choice(["process", "container"]))
@@ -81,8 +88,8 @@ def _unlike(wanted: UpOptions, state: dict[str, Any]) -> str:
         unlike.append(f"--port {wanted.port}")
     if wanted.simulate and (len(nodes), sum(len(n.devices) for n in nodes)) != (state["nodes"], state["gpus"]):
         unlike.append(f"--simulate {wanted.simulate}")
-    again = " It was started without {}: `fairlead down` first, then start it again."
-    return again.format(" and ".join(unlike)) if unlike else ""
+    again = " It was started without {}: `{}` first, then start it again."
+    return again.format(" and ".join(unlike), told("down", wanted.data)) if unlike else ""
 
 
 def _sample(folder: Path) -> int:
@@ -128,16 +135,7 @@ def _tell(folder: Path, state: dict[str, Any]) -> None:
     projects = Rest(folder).get("/api/v1/org-unit/projects")["projects"]
     click.echo("\nNext:")
     for command in _NEXT if any(p["name"] == "demo" for p in projects) else _FIRST:
-        click.echo(f"  {_program()} {command}")
-
-
-def _program() -> str:
-    """How this command is called from here: by name where it is on PATH, else by its place."""
-    if shutil.which("fairlead"):
-        return "fairlead"
-    place = Path(sys.executable).parent / "fairlead"
-    here = Path.cwd()
-    return str(place.relative_to(here)) if place.is_relative_to(here) else str(place)
+        click.echo(f"  {line(command, folder)}")
 
 
 _RUNTIMES = {

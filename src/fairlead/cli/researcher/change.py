@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from fairlead.cli.exits import Exit, exit_of
 from fairlead.cli.lookup import PROJECT, workload_of
 from fairlead.cli.rest import Rest
+from fairlead.cli.words import command
 from fairlead.runtime.errors import FairleadError
 
 NAMES = click.argument("names", nargs=-1, required=True)
@@ -26,7 +29,7 @@ def suspend(names: tuple[str, ...], project: str | None) -> int:
         names,
         project,
         "suspend",
-        "suspended; resume it with `fairlead resume {name}`, read its log with `fairlead logs {name}`",
+        "suspended; resume it with `{resume}`, read its log with `{logs}`",
     )
 
 
@@ -40,7 +43,7 @@ def resume(names: tuple[str, ...], project: str | None) -> int:
     Example:
       fairlead resume nb-1 -p vision
     """
-    return _each(names, project, "resume", "resumed; the log of the run before: `fairlead logs {name} --previous`")
+    return _each(names, project, "resume", "resumed; the log of the run before: `{logs} --previous`")
 
 
 @click.command()
@@ -56,6 +59,15 @@ def delete(names: tuple[str, ...], project: str | None) -> int:
     return _each(names, project, "delete", "deleted")
 
 
+def _already(row: Any, verb: str) -> str:
+    """What makes the verb needless for that workload; empty where it is needed."""
+    if row["phase"] in ("Completed", "Failed"):
+        return f"has ended ({row['phase'].lower()})"
+    if row["suspended"] == (verb == "suspend"):
+        return "is suspended already" if row["suspended"] else "was not suspended"
+    return ""
+
+
 def _each(names: tuple[str, ...], project: str | None, verb: str, done: str) -> int:
     rest, worst = Rest(), int(Exit.DONE)
     for name in names:
@@ -63,9 +75,13 @@ def _each(names: tuple[str, ...], project: str | None, verb: str, done: str) -> 
             row = workload_of(rest, name, project)
             if verb == "delete":
                 rest.delete(f"/api/v1/workloads/any/{row['id']}")
+            elif already := _already(row, verb):
+                click.echo(f"{name} {already}; nothing was changed")
+                continue
             else:
                 rest.post(f"/api/v1/workloads/any/{row['id']}/{verb}")
-            click.echo(f"{name} {done.format(name=name)}")
+            said = {word: command(f"{word} {name}") for word in ("resume", "logs")}
+            click.echo(f"{name} {done.format(**said)}")
         except FairleadError as error:
             worst = exit_of(error)
     return worst

@@ -13,6 +13,7 @@ import click
 from fairlead.cli import output
 from fairlead.cli.exits import Exit
 from fairlead.cli.rest import Rest
+from fairlead.cli.words import command
 from fairlead.runtime.errors import Conflict, FairleadError, NotFound, Unreachable
 
 _POLL_SECONDS = 0.2
@@ -59,18 +60,20 @@ def _until(
     deadline = time.monotonic() + patience
     while True:
         found: dict[str, Any] = rest.get(f"/api/v1/workloads/{workload_id}")
+        drained = found["phase"] in _ENDED and is_reached(found["phase"])  # the log first: the end is the last word
         now = _said(found)
         if now != said:
             output.note(f"{name}: {now[0]}{f'. {now[1]}' if now[1] else ''}")
             said = now
-        if is_reached(found["phase"]):
+        if drained or is_reached(found["phase"]):
             return found
         if found["deletedAt"]:
             raise NotFound(f"{name!r} was deleted.", code="workload-not-found")
         if time.monotonic() > deadline:
             raise Unreachable(
                 f"{name} did not begin within {patience:.0f} s: it is {now[0]}{f', {now[1]}' if now[1] else '.'}",
-                hint=f"It stays in line. `fairlead explain {name}` says what would start it, `fairlead delete {name}` removes it.",
+                hint=f"It stays in line. `{command(f'explain {name}')}` says what would start it, "
+                f"`{command(f'delete {name}')}` removes it.",
                 code="waits",
             )
         time.sleep(_POLL_SECONDS)

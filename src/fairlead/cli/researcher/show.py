@@ -7,15 +7,18 @@ from typing import Any
 import click
 
 from fairlead.cli import output
+from fairlead.cli.amounts import Whole
 from fairlead.cli.lookup import PROJECT, project_of, workload_of
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import workload
+from fairlead.cli.words import line
+from fairlead.runtime.errors import FairleadError
 from fairlead.wire.amounts import gpu_memory, number
 
 
 @click.command(name="list")
 @PROJECT
-@click.option("--limit", default=500, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--limit", default=500, show_default=True, type=Whole(1, 10_000))
 @output.OUTPUT
 def list_(project: str | None, limit: int, **more: Any) -> None:
     """Workloads: what runs, what waits, and why; newest first.
@@ -46,12 +49,23 @@ def describe(name: str, project: str | None, **more: Any) -> None:
     row = workload_of(rest, name, project)
     full = rest.get(f"/api/v1/workloads/{row['id']}")
     full["pods"] = rest.get(f"/api/v1/workloads/{row['id']}/pods")["pods"]
+    if full["phase"] == "Pending" and more["output"] in ("json", "yaml"):
+        full["reasons"] = _detailed(rest, full)
     output.show(workload(full), more["output"], lambda: _describe(full), names=[name])
+
+
+def _detailed(rest: Rest, row: Any) -> Any:
+    """The reasons with their amounts, as the scheduler of its cluster says now; those known where it does not say."""
+    try:
+        said = rest.get(f"/api/fairlead/v1/workloads/{row['id']}/explain")
+    except FairleadError:
+        return row["reasons"]
+    return said["reasons"] or row["reasons"]
 
 
 def _table(rows: list[Any]) -> None:
     if not rows:
-        click.echo("No workloads yet. Submit one: fairlead submit hello -i python:3.12 -- python3 -c 'print(1)'")
+        click.echo("No workloads yet. Submit one: " + line("submit hello -i python:3.12 -- python3 -c 'print(1)'"))
         return
     columns = ["NAME", "PHASE", "NOW", "PROJECT", "TYPE", "GPUS", "NODE", "AGE"]
     lines = [
@@ -104,6 +118,7 @@ def _describe(w: Any) -> None:
             ("Name", w["name"]),
             ("Phase", ". ".join(filter(None, (w["phase"], w["phaseMessage"])))),
             ("Waits for", reasons),
+            ("In line", f"{w['place']} of {w['waiting']}" if w["place"] else ""),
             ("Project", f"{w['projectName']} of {w['departmentName']}"),
             ("Type", w["type"]),
             ("GPUs", gpus),
@@ -139,4 +154,4 @@ def _describe(w: Any) -> None:
     for entry in w["history"]:
         click.echo(f"  {entry['time'][:19].replace('T', ' ')}  {entry['message']}")
     if w["phase"] == "Pending" and not w["nextTryAt"]:
-        click.echo(f"\nWhat would start it: fairlead explain {w['name']} -p {w['projectName']}")
+        click.echo("\nWhat would start it: " + line(f"explain {w['name']} -p {w['projectName']}"))

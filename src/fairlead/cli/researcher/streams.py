@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
+from fairlead.cli.amounts import Whole
 from fairlead.cli.lookup import PROJECT, workload_of
 from fairlead.cli.output import note
-from fairlead.cli.rest import Rest
-from fairlead.runtime.errors import Conflict, FairleadError, NotFound
+from fairlead.cli.rest import Rest, error_of
+from fairlead.runtime.errors import Conflict, NotFound
 
 _END_SECONDS = 4.0
 
@@ -24,7 +25,7 @@ _END_SECONDS = 4.0
 @click.argument("name")
 @PROJECT
 @click.option("-f", "--follow", is_flag=True, help="Go on until it ends.")
-@click.option("-t", "--tail", type=click.IntRange(0), help="Only so many of the last lines.")
+@click.option("-t", "--tail", type=Whole(0), help="Only so many of the last lines.")
 @click.option("--pod", default="", help="Pod of a gang; the first if left out.")
 @click.option("--previous", is_flag=True, help="Of the run before: the attempt that failed, or what was suspended.")
 def logs(name: str, project: str | None, **asked: Any) -> None:
@@ -84,7 +85,10 @@ def exec_(name: str, command: tuple[str, ...], project: str | None, pod: str, st
     row = workload_of(rest, name, project)
     query = urllib.parse.urlencode([("pod", pod), *(("command", word) for word in command)])
     address = rest.url.replace("http", "ws", 1) + f"/api/fairlead/v1/workloads/{row['id']}/exec?{query}"
-    code = _talk(address, rest.token(), stdin)
+    try:
+        code = _talk(address, rest.token(), stdin)
+    except OSError:
+        code = None
     if code is None:
         raise rest.lost()
     return code
@@ -106,9 +110,7 @@ def _talk(address: str, token: str, stdin: bool) -> int | None:
                     continue
                 last = json.loads(message)
                 if "error" in last:
-                    raise FairleadError(
-                        last["error"]["message"], hint=last["error"]["details"], code=last["error"]["reason"]
-                    )
+                    raise error_of(last["error"]["code"], last["error"])
                 return int(last["exit_code"])
         except ConnectionClosed:
             pass

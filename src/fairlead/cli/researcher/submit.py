@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import click
 
 from fairlead.cli import output
-from fairlead.cli.amounts import Cores, Gpus
+from fairlead.cli.amounts import Cores, Gpus, Whole
 from fairlead.cli.exits import Exit
 from fairlead.cli.lookup import PROJECT, project_of
 from fairlead.cli.options import named
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import plain
+from fairlead.cli.words import command, line
 from fairlead.runtime.errors import Invalid
 
 
@@ -42,11 +44,11 @@ from fairlead.runtime.errors import Invalid
 @click.option("--interactive", is_flag=True, help="A workspace: stays inside the quota, is not stopped for others.")
 @click.option("--preemptible/--non-preemptible", default=None, help="Whether it may be stopped for others.")
 @click.option("--priority", metavar="CLASS", help="train, interactive-preemptible, build, inference, or a number.")
-@click.option("--workers", type=click.IntRange(1), help="A gang of that many pods, which start together.")
-@click.option("--min-workers", type=click.IntRange(1), help="Start with at least so many of them.")
+@click.option("--workers", type=Whole(1), help="A gang of that many pods, which start together.")
+@click.option("--min-workers", type=Whole(1), help="Start with at least so many of them.")
 @click.option("--node-type", metavar="TYPE", help="Only nodes labelled run.ai/type=TYPE.")
 @click.option("--node-pools", metavar="A,B", help="Node pools in order.")
-@click.option("--backoff-limit", type=click.IntRange(0), help="Failures that are tried again (6).")
+@click.option("--backoff-limit", type=Whole(0), help="Failures that are tried again (6).")
 @click.option("--dry-run", is_flag=True, help="Print what would be made; make nothing.")
 @click.option("--wait", is_flag=True, help="Wait until it runs.")
 @click.option("--follow", is_flag=True, help="Show its progress and its log until it ends.")
@@ -117,17 +119,22 @@ def _tell(rest: Rest, made: Any, project: str, asked: dict[str, Any]) -> None:
     def table() -> None:
         click.echo(f"{made['name']} submitted to {project}.")
         if not asked["follow"]:
-            click.echo(f"See how it does: fairlead describe {made['name']} -p {project}")
+            click.echo("See how it does: " + line(f"describe {made['name']} -p {project}"))
 
     nodes = rest.get("/api/v1/nodes")["nodes"]
     simulated = any(n["simulated"] for n in nodes)
     output.show({**plain(made), "simulated": simulated}, asked["output"], table, names=[made["name"]])
     if any(n["runtime"].startswith("process") for n in nodes):
-        output.note("Note: it runs as a process of this machine: its image is not used, and it is not isolated.")
+        limit = ", its --cpu-limit is not enforced" if asked["cpu_limit"] else ""
+        output.note(
+            f"Note: it runs as a process of this machine: its image is not used{limit}, and it is not isolated."
+        )
         if not asked["command"]:
             output.note(
                 "Note: it has no command and will fail, for a process cannot take that of its image.\n"
-                f"  Remove it with `fairlead delete {made['name']} -p {project}`, and submit it with a command after `--`."
+                "  Remove it with `"
+                + command(f"delete {made['name']} -p {project}")
+                + "`, and submit it with a command after `--`."
             )
     if simulated and (asked["gpu"] or asked["gpu_memory"]):
         output.note("Note: the GPUs of this cluster are simulated.")
@@ -140,10 +147,29 @@ def _check(asked: dict[str, Any]) -> None:
             "--interactive and --workers cannot be asked together: a workspace is one pod.",
             hint="Leave one of them out.",
         )
+    _check_priority(asked["priority"])
     if asked["min_workers"] and not asked["workers"]:
         raise Invalid(
             "--min-workers is the least size of a gang, and this is one pod.", hint="Name its size, too: --workers N."
         )
+
+
+_PRIORITIES = (
+    *("train", "interactive-preemptible", "build", "inference"),
+    *("very-low", "low", "medium-low", "medium", "medium-high", "high", "very-high"),
+)
+
+
+def _check_priority(text: str | None) -> None:
+    """Refuses a word that is no priority; which numbers are is the server's to say. Raises: Invalid."""
+    if text is None or text in _PRIORITIES or not re.search("[a-z]", text.lower()):
+        return
+    near = difflib.get_close_matches(text.lower(), _PRIORITIES, 1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise Invalid(
+        f"--priority: {text!r} is neither a number nor a known word.",
+        hint=f"{hint}There are: {', '.join(_PRIORITIES)}.",
+    )
 
 
 def _spec(command: tuple[str, ...], asked: dict[str, Any]) -> dict[str, Any]:

@@ -73,6 +73,7 @@ class Agent:
             cluster=self._options.cluster,
             kube_uid=system.metadata.uid,
             version=fairlead.__version__,
+            kubernetes=await self._client.version(),
             applied=self._applied,
         )
 
@@ -105,15 +106,20 @@ class Agent:
         raise Unreachable("The control plane closed the connection.")
 
     async def _report(self, link: Link) -> None:
-        """Everything first, then what changes."""
+        """Everything first, then what changes; where nothing does, that we are there."""
         seq = 1
         await link.send(encode(self.observer.everything(seq)))
         while True:
-            await self.observer.changed.wait()
+            is_due = False
+            try:
+                async with asyncio.timeout(self._options.heartbeat):
+                    await self.observer.changed.wait()
+            except TimeoutError:
+                is_due = True
             await self._client.clock.sleep(self._options.settle)
-            seq += 1
-            frame = self.observer.delta(seq)
-            if frame.rows or frame.gone:
+            frame = self.observer.delta(seq + 1)
+            if frame.rows or frame.gone or is_due:
+                seq += 1
                 await link.send(encode(frame))
 
     async def _follow(self, link: Link, wanted: asyncio.Queue[Desired]) -> None:

@@ -53,6 +53,7 @@ def workload_row(
     phase = condition_of(status.conditions, "Phase")
     codes = [c for c in (exit_code_of(p) for p in pods) if c is not None]
     pods_asked = ranks_of(workload)
+    queued, queued_as = _queued(pods) if status.phase == "Pending" else (0.0, "")
     reasons = _reasons(pods) if status.phase == "Pending" and not status.next_try_at else ()
     return WorkloadRow(
         id=workload_id(workload),
@@ -79,6 +80,8 @@ def workload_row(
         priority_class=spec.priority or "train",
         priority=priority,
         preemptible=is_preemptible(priority, spec.preemptible),
+        queued=queued,
+        queued_as=queued_as,
         evictions=status.evictions,
         next_try=seconds_of(status.next_try_at),
         exit_code=codes[-1] if codes and status.phase in ("Completed", "Failed") else None,
@@ -221,6 +224,12 @@ def _taken(pod: objects.Pod, size: int) -> int:
 def _by_memory(pods: Sequence[objects.Pod], sizes: Mapping[str, int]) -> int:
     living = [p for p in pods if p.status.phase not in ("Succeeded", "Failed")]
     return sum(_taken(p, sizes.get(p.spec.node_name, 0)) for p in living)
+
+
+def _queued(pods: Sequence[objects.Pod]) -> tuple[float, str]:
+    """(creation, UID) of the oldest pod that has no place, by which the scheduler orders work of one priority."""
+    waiting = [p for p in pods if not p.spec.node_name and p.status.phase not in ("Succeeded", "Failed")]
+    return min(((_time(p.metadata.creation_timestamp), p.metadata.uid) for p in waiting), default=(0.0, ""))
 
 
 def _reasons(pods: Sequence[objects.Pod]) -> tuple[ReasonText, ...]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from fairlead.runtime.errors import NotFound
-from fairlead.server.api.dependencies import Ctx, Who, page_of
+from fairlead.server.api.dependencies import Ctx, FilterBy, Who, page_of
 from fairlead.server.auth.permissions import PERMISSIONS
 from fairlead.server.db.audit import Part
 from fairlead.server.db.records import AccessRule, User
 from fairlead.server.services import access, accounts
+from fairlead.server.services.filters import kept
 from fairlead.server.services.views import time
 from fairlead.wire.rest import access as rest
 from fairlead.wire.rest.organisation import Count
@@ -35,6 +37,7 @@ class RuleQuery(BaseModel):
     subjectIdFilter: str | None = None
     roleId: int | None = None
     scopeId: str | None = None
+    filterBy: list[str] | None = None
 
 
 class AuditQuery(BaseModel):
@@ -48,15 +51,15 @@ class AuditQuery(BaseModel):
 
 
 @router.get("/users")
-async def list_users(context: Ctx, who: Who) -> list[rest.User]:
+async def list_users(context: Ctx, who: Who, filter_by: FilterBy = None) -> list[rest.User]:
     """All local accounts by name."""
-    return [_user(u) for u in await access.list_users(context, who)]
+    return kept([_user(u) for u in await access.list_users(context, who)], filter_by, _USER_FIELDS, "Users")
 
 
 @router.get("/users/count")
-async def count_users(context: Ctx, who: Who) -> Count:
+async def count_users(context: Ctx, who: Who, filter_by: FilterBy = None) -> Count:
     """How many accounts there are."""
-    return Count(count=len(await access.list_users(context, who)))
+    return Count(count=len(await list_users(context, who, filter_by)))
 
 
 @router.post("/users", status_code=201)
@@ -101,6 +104,7 @@ async def list_rules(context: Ctx, who: Who, query: Annotated[RuleQuery, Query()
     shown = [_rule(r) for r in await access.list_rules(context, who)]
     asked = {"subject_id": query.subjectIdFilter, "role_id": query.roleId, "scope_id": query.scopeId}
     found = [r for r in shown if all(v is None or getattr(r, k) == v for k, v in asked.items())]
+    found = kept(found, query.filterBy, _RULE_FIELDS, "Access rules")
     page, _ = page_of(found, query.offset, query.limit)
     return rest.AccessRules(total_records=len(found), display_records=len(page), access_rules=page)
 
@@ -156,6 +160,23 @@ async def audit_log(context: Ctx, who: Who, query: Annotated[AuditQuery, Query()
     logs = [rest.AuditEvent(timestamp=time(row.pop("time")), **row) for row in rows]
     following = query.offset + query.limit
     return rest.AuditLog(total=total, next=following if following < total else None, audit_logs=logs)
+
+
+_USER_FIELDS: dict[str, Callable[[rest.User], Any]] = {
+    "username": lambda u: u.username,
+    "id": lambda u: u.id,
+    "createdAt": lambda u: u.created_at,
+}
+_RULE_FIELDS: dict[str, Callable[[rest.AccessRule], Any]] = {
+    "subjectId": lambda r: r.subject_id,
+    "roleId": lambda r: r.role_id,
+    "roleName": lambda r: r.role_name,
+    "scopeType": lambda r: r.scope_type,
+    "scopeId": lambda r: r.scope_id,
+    "createdBy": lambda r: r.created_by,
+    "createdAt": lambda r: r.created_at,
+}
+"""What `filterBy` knows."""
 
 
 def _user(user: User, password: str | None = None) -> rest.User:

@@ -13,6 +13,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from fairlead.runtime.errors import Denied, FairleadError, Retryable
 from fairlead.server.api.dependencies import context_of
+from fairlead.server.api.sockets import open_until_done
 from fairlead.server.services import agents, channels
 from fairlead.server.services.connections import Line
 from fairlead.server.services.context import Context
@@ -87,9 +88,8 @@ async def channel(socket: WebSocket, channel_id: str) -> None:
         data: bytes | None = message.get("bytes")
         return data if data is not None else str(message.get("text", "")).encode()
 
-    await channels.pump(end, receive, socket.send_bytes)
-    if socket.application_state.name == "CONNECTED" and socket.client_state.name == "CONNECTED":
-        await socket.close()
+    async with open_until_done(socket, "channel"):
+        await channels.pump(end, receive, socket.send_bytes)
 
 
 async def _converse(context: Context, socket: WebSocket, cluster_id: str, first: Hello) -> None:

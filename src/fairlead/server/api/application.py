@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 import fairlead
 from fairlead.runtime.disk import shortage
-from fairlead.server.api import access, accounts, agent, clusters, live, organisation, problems, web, workloads
+from fairlead.server.api import access, accounts, agent, clusters, health, live, organisation, problems, web, workloads
 from fairlead.server.api.compat import UnwrapDoubleJson
 from fairlead.server.api.notices import Notices
 from fairlead.server.auth.tokens import Tokens
@@ -59,5 +59,6 @@ def create_app(context: Context) -> FastAPI:
     problems.install(app)
     for routes in (access, accounts, clusters, organisation, workloads, live, agent):
         app.include_router(routes.router)
+    health.install(app)
     web.install(app, context.config.web_folder)
     return app

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query
 from starlette.requests import HTTPConnection
 
-from fairlead.runtime.errors import Denied, Invalid, SignedOut
+from fairlead.runtime.errors import Denied, SignedOut
 from fairlead.server.auth.permissions import Principal
 from fairlead.server.services import accounts
 from fairlead.server.services.context import Context
@@ -51,23 +51,6 @@ Who = Annotated[Principal, Depends(principal_of)]
 Offset = Annotated[int, Query(ge=0, le=2**31)]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 FilterBy = Annotated[list[str] | None, Query(alias="filterBy")]
-
-
-def filters(texts: list[str] | None) -> list[tuple[str, str, str]]:
-    """(field, operator, value) of each `filterBy`, given repeated or joined by commas.
-
-    Raises: Invalid naming the text.
-    """
-    found = []
-    for text in (part for joined in texts or () for part in joined.split(",") if part):
-        for operator in ("==", "!=", "=@", "!@", "=^", "=$", "<=", ">="):
-            field, hit, value = text.partition(operator)
-            if hit:
-                found.append((field.strip(), operator, value.strip()))
-                break
-        else:
-            raise Invalid(f"{text!r} is no filter.", hint="Write `field==value`, such as `phase==Running`.")
-    return found
 
 
 def page_of(rows: list[Any], offset: int, limit: int) -> tuple[list[Any], int | None]:

@@ -8,19 +8,25 @@ from typing import Annotated, Any
 
 import msgspec
 import orjson
+import structlog
 from fastapi import APIRouter, Query, Request, WebSocket
 from fastapi.responses import StreamingResponse
-from starlette.websockets import WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocketDisconnect
 
 import fairlead
 from fairlead.objects.codec import to_json
 from fairlead.runtime.errors import FairleadError
 from fairlead.server.api.dependencies import Ctx, Who, context_of, principal_of
+from fairlead.server.api.problems import document, status_of
+from fairlead.server.api.sockets import open_until_done
 from fairlead.server.services import clusters, feed, streams, workloads
+from fairlead.server.services.channels import Channel, ChannelFailed
+from fairlead.server.services.context import Context
 from fairlead.server.services.watch import Event
 from fairlead.wire.rest import workloads as rest
 
 router = APIRouter(prefix="/api/fairlead/v1", tags=["fairlead"])
+_log = structlog.get_logger()
 
 
 @router.get("/status")
@@ -96,14 +102,20 @@ async def run_command(
 ) -> None:
     """A command beside the workload: binary messages are its input and output; the last text message is `{"exit_code"}`."""
     context = context_of(socket)
-    try:
-        who = await principal_of(socket)
-        channel = await streams.open_exec(context, who, workload_id, pod=pod, command=tuple(command))
-    except FairleadError as error:
-        await socket.accept()
-        await _fail(socket, error)
-        return
     await socket.accept()
+    async with open_until_done(socket, "exec"):
+        try:
+            who = await principal_of(socket)
+            channel = await streams.open_exec(context, who, workload_id, pod=pod, command=tuple(command))
+            await _run(context, socket, channel)
+        except FairleadError as error:
+            _log.info("exec failed", workload=workload_id, code=error.code, message=str(error))
+            status = 409 if isinstance(error, ChannelFailed) else status_of(error)
+            told = document(status, error.message, details=error.hint, reason=error.code)
+            await socket.send_text(orjson.dumps({"error": told}).decode())
+
+
+async def _run(context: Context, socket: WebSocket, channel: Channel) -> None:
     typing = asyncio.create_task(_typed(socket, channel.to_agent), name="exec-input")
     try:
         async for message in channel.messages():
@@ -111,13 +123,9 @@ async def run_command(
                 await socket.send_text(orjson.dumps({"exit_code": int(message[6:])}).decode())
             else:
                 await socket.send_bytes(message)
-    except FairleadError as error:
-        await _fail(socket, error)
     finally:
         typing.cancel()
         context.channels.close(channel)
-        if socket.client_state is WebSocketState.CONNECTED:
-            await socket.close()
 
 
 async def _typed(socket: WebSocket, to_agent: asyncio.Queue[bytes | None]) -> None:
@@ -133,12 +141,6 @@ async def _typed(socket: WebSocket, to_agent: asyncio.Queue[bytes | None]) -> No
     except WebSocketDisconnect:
         pass
     await to_agent.put(None)
-
-
-async def _fail(socket: WebSocket, error: FairleadError) -> None:
-    document = {"error": {"message": error.message, "details": error.hint, "reason": error.code}}
-    await socket.send_text(orjson.dumps(document).decode())
-    await socket.close()
 
 
 async def _chain(first: bytes, rest_of: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 from fastapi import APIRouter
 
-from fairlead.server.api.dependencies import Ctx, FilterBy, Limit, Offset, Who, filters, page_of
+from fairlead.server.api.dependencies import Ctx, FilterBy, Limit, Offset, Who, page_of
 from fairlead.server.db.records import OrgUnit
 from fairlead.server.services import clusters, organisation, views
+from fairlead.server.services.filters import kept
 from fairlead.wire.agent import QueueRow
 from fairlead.wire.rest import organisation as rest
 
@@ -17,12 +19,27 @@ router = APIRouter(prefix="/api/v1/org-unit", tags=["organisation"])
 
 
 @router.get("/departments")
-async def list_departments(context: Ctx, who: Who, offset: Offset = 0, limit: Limit = 500) -> rest.Departments:
+async def list_departments(
+    context: Ctx,
+    who: Who,
+    offset: Offset = 0,
+    limit: Limit = 500,
+    search: str | None = None,
+    filter_by: FilterBy = None,
+) -> rest.Departments:
     """All departments."""
-    units = list(await organisation.list_units(context, who, "department"))
+    units = await _units(context, who, "department", search, filter_by)
     page, following = page_of(units, offset, limit)
     show = await _department_view(context, who)
     return rest.Departments(departments=[show(u) for u in page], next=following)
+
+
+@router.get("/departments/count")
+async def count_departments(
+    context: Ctx, who: Who, search: str | None = None, filter_by: FilterBy = None
+) -> rest.Count:
+    """How many departments the filters leave."""
+    return rest.Count(count=len(await _units(context, who, "department", search, filter_by)))
 
 
 @router.post("/departments", status_code=201)
@@ -62,18 +79,16 @@ async def list_projects(
     filter_by: FilterBy = None,
 ) -> rest.Projects:
     """Projects the caller may see."""
-    units = [u for u in await organisation.list_units(context, who, "project") if not search or search in u.name]
-    names = {value for field, operator, value in filters(filter_by) if field == "name" and operator == "=="}
-    units = [u for u in units if not names or u.name in names]
+    units = await _units(context, who, "project", search, filter_by)
     page, following = page_of(units, offset, limit)
     show = await _project_view(context, who)
     return rest.Projects(projects=[show(u) for u in page], next=following)
 
 
 @router.get("/projects/count")
-async def count_projects(context: Ctx, who: Who) -> rest.Count:
-    """How many projects the caller may see."""
-    return rest.Count(count=len(await organisation.list_units(context, who, "project")))
+async def count_projects(context: Ctx, who: Who, search: str | None = None, filter_by: FilterBy = None) -> rest.Count:
+    """How many of the projects that the caller may see the filters leave."""
+    return rest.Count(count=len(await _units(context, who, "project", search, filter_by)))
 
 
 @router.post("/projects", status_code=201)
@@ -101,6 +116,25 @@ async def update_project(unit_id: str, body: rest.ProjectUpdate, context: Ctx, w
 async def delete_project(unit_id: str, context: Ctx, who: Who) -> None:
     """Removes a project without workloads."""
     await organisation.delete_unit(context, who, "project", unit_id)
+
+
+_FIELDS: dict[str, Callable[[OrgUnit], Any]] = {
+    "name": lambda u: u.name,
+    "id": lambda u: u.id,
+    "clusterId": lambda u: u.cluster_id,
+    "description": lambda u: u.description,
+    "createdBy": lambda u: u.created_by,
+    "createdAt": lambda u: views.time(u.created),
+    "updatedAt": lambda u: views.time(u.updated),
+}
+_PROJECT_FIELDS = _FIELDS | {"parentId": lambda u: u.department_id, "requestedNamespace": lambda u: u.namespace}
+"""What `filterBy` knows."""
+
+
+async def _units(context: Ctx, who: Who, what: str, search: str | None, filter_by: list[str] | None) -> list[OrgUnit]:
+    units = [u for u in await organisation.list_units(context, who, what) if not search or search in u.name]
+    fields, plural = (_PROJECT_FIELDS, "Projects") if what == "project" else (_FIELDS, "Departments")
+    return kept(units, filter_by, fields, plural)
 
 
 async def _queues(context: Ctx, who: Who, kind: str) -> dict[str, list[QueueRow]]:

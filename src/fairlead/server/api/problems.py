@@ -98,10 +98,19 @@ def _no_json(error: RequestValidationError) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    hint = "The paths are listed at /api/openapi.json." if error.status_code in (404, 405) else ""
+    if error.status_code == 400 and error.detail == _UNREADABLE:
+        issues = [{"field": "body", "details": "JSON that is nested less deeply, in UTF-8"}]
+        text = "The body cannot be read: it is nested too deeply, or is no text."
+        details = f"body: {issues[0]['details']}"
+        return JSONResponse(document(422, text, details=details, reason="malformed", complianceIssues=issues), 422)
+    hint = "The paths are listed at /api/openapi.json." if error.status_code in (404, 405, 501) else ""
     text = f"{request.method} {request.url.path}: {error.detail}."
     body = document(error.status_code, text, details=hint, reason="http")
     return JSONResponse(body, error.status_code, headers=error.headers)
+
+
+_UNREADABLE = "There was an error parsing the body"
+"""What FastAPI says of a body that its JSON reader fails on without saying where."""
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
@@ -118,7 +127,10 @@ def _path(location: Iterable[Any]) -> str:
 
 def _expected(error: Any) -> str:
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(error["loc"][-1]), _FIELDS, 1)
+        typed = str(error["loc"][-1])
+        if typed in _FIELDS:
+            return "no such field here; another request has it"
+        near = difflib.get_close_matches(typed, _FIELDS, 1)
         return f"no such field{f'; did you mean `{near[0]}`?' if near else ''}"
     return str(error["msg"])
 

@@ -1,4 +1,4 @@
-"""The built web pages: files by name, and the one page for every other address."""
+"""The built web pages: files by name, and the one page for the addresses it knows."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
+PAGES = ("", "workloads", "projects", "nodes")
+"""First parts of the addresses that the pages know; any other gets their "no such page", with its status."""
+_NO_PAGES = ("api", "apis", "openapi", "v1", "metrics")
 _MISSING = """<!doctype html><meta charset="utf-8"><title>Fairlead</title>
 <p>This server was started without its web pages. Build them with <code>make web</code>, or use the <code>fairlead</code> command.</p>"""
 
@@ -31,13 +34,15 @@ def install(app: FastAPI, folder: Path | None) -> None:
 
     @app.get("/{path:path}", include_in_schema=False)
     async def page(path: str) -> Response:
-        if path.startswith("api/"):
+        first, _, _ = path.partition("/")
+        if path in files and path != "index.html":
+            return FileResponse(files[path])
+        if first in _NO_PAGES or "." in path.rpartition("/")[2].removesuffix("index.html"):
             raise HTTPException(404, "no such path")
         if "index.html" not in files:
             return HTMLResponse(_MISSING, 503)
-        if path in files and path != "index.html":
-            return FileResponse(files[path])
-        return FileResponse(files["index.html"], headers=_SECURITY)
+        known = first in PAGES or path == "index.html"
+        return FileResponse(files["index.html"], 200 if known else 404, headers=_SECURITY)
 
 
 class _Assets(StaticFiles):

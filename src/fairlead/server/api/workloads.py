@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal, TypedDict
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 
 from fairlead.runtime.errors import FairleadError, Invalid
-from fairlead.server.api.dependencies import Ctx, FilterBy, Who, filters
+from fairlead.server.api.dependencies import Ctx, FilterBy, Limit, Offset, Who, page_of
 from fairlead.server.api.problems import status_of
-from fairlead.server.db.workloads import Page
-from fairlead.server.services import organisation, views, workloads
+from fairlead.server.db.records import OrgUnit, Workload
+from fairlead.server.db.workloads import Page, Where
+from fairlead.server.services import history, organisation, views, workloads
+from fairlead.server.services.filters import SAME_SECONDS, Filter, parsed
+from fairlead.wire.rest import events
 from fairlead.wire.rest import workloads as rest
 from fairlead.wire.rest.organisation import Count
 
@@ -30,7 +35,6 @@ _COLUMNS = {
     "createdAt": "created",
     "updatedAt": "updated",
 }
-_KINDS = {"Distributed": "DistributedTraining"}
 
 
 class ListQuery(BaseModel):
@@ -55,7 +59,7 @@ async def list_workloads(context: Ctx, who: Who, query: Annotated[ListQuery, Que
         descending=query.sortOrder == "desc",
         search=query.search,
         deleted=query.deleted,
-        equal=await _equal(context, who, query.filterBy),
+        **await _conditions(context, who, query.filterBy),
     )
     records, names, following = await workloads.list_workloads(context, who, page)
     return Response(views.workloads_json(records, names, following), media_type="application/json")
@@ -66,7 +70,7 @@ async def count_workloads(
     context: Ctx, who: Who, search: str = "", deleted: bool = False, filter_by: FilterBy = None
 ) -> Count:
     """How many workloads the filters leave."""
-    page = Page(search=search, deleted=deleted, equal=await _equal(context, who, filter_by))
+    page = Page(search=search, deleted=deleted, **await _conditions(context, who, filter_by))
     return Count(count=await workloads.count(context, who, page))
 
 
@@ -125,9 +129,41 @@ async def list_pods(workload_id: str, context: Ctx, who: Who) -> rest.Pods:
     return rest.Pods(pods=[views.pod(record, row, project.name if project else "") for row in rows])
 
 
+@router.get("/{workload_id}/events")
+async def list_events(
+    workload_id: str,
+    context: Ctx,
+    who: Who,
+    offset: Offset = 0,
+    limit: Limit = 500,
+    sort_order: Annotated[Literal["asc", "desc"], Query(alias="sortOrder")] = "asc",
+) -> events.Events:
+    """What happened to a workload and its pods."""
+    found = history.events_of(*await _shown(context, who, workload_id))
+    page, following = page_of(found if sort_order == "asc" else found[::-1], offset, limit)
+    return events.Events(events=page, next=following)
+
+
+@router.get("/{workload_id}/history")
+async def list_history(
+    workload_id: str, context: Ctx, who: Who, offset: Offset = 0, limit: Limit = 500
+) -> events.Records:
+    """The phases a workload went through and what happened in between, oldest first."""
+    page, following = page_of(history.records_of(*await _shown(context, who, workload_id)), offset, limit)
+    return events.Records(records=page, next=following)
+
+
+@router.get("/{workload_id}/metrics", include_in_schema=False)
+async def metrics(workload_id: str) -> None:
+    """Not there yet."""
+    raise HTTPException(501, "metrics of a workload are not served by this version")
+
+
 @router.get("/{path}/{workload_id}")
 async def get_by_kind(path: str, workload_id: str, context: Ctx, who: Who) -> rest.WorkloadDetail:
     """One workload, asked for under its kind."""
+    if path not in (*workloads.PATHS, "any"):
+        raise HTTPException(404, "no such path")
     return await get_workload(workload_id, context, who)
 
 
@@ -152,6 +188,11 @@ async def resume(path: str, workload_id: str, context: Ctx, who: Who) -> rest.Wo
     return await get_workload(workload_id, context, who)
 
 
+async def _shown(context: Ctx, who: Who, workload_id: str) -> tuple[Workload, rest.WorkloadDetail]:
+    record, names = await workloads.get(context, who, workload_id)
+    return record, views.workload_detail(record, names)
+
+
 async def _act(context: Ctx, who: Who, workload_id: str, action: str) -> None:
     if action == "delete":
         await workloads.delete(context, who, workload_id)
@@ -161,19 +202,44 @@ async def _act(context: Ctx, who: Who, workload_id: str, action: str) -> None:
 
 def _column(field: str, parameter: str) -> str:
     if field not in _COLUMNS:
-        raise Invalid(f"Workloads cannot be sorted or filtered by {field!r}.", fields={parameter: ", ".join(_COLUMNS)})
+        raise Invalid(f"Workloads cannot be sorted by {field!r}.", fields={parameter: ", ".join(_COLUMNS)})
     return _COLUMNS[field]
 
 
-async def _equal(context: Ctx, who: Who, texts: list[str] | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    found = []
-    for field, operator, value in filters(texts):
-        column = _column(field, "filterBy")
-        if operator != "==":
-            raise Invalid(f"Operator {operator!r} is not supported here.", fields={"filterBy": "field==value"})
-        if field == "projectName":
-            projects = await organisation.list_units(context, who, "project")
-            found.append((column, tuple(p.id for p in projects if p.name == value)))
-        else:
-            found.append((column, (_KINDS.get(value, value),)))
-    return tuple(found)
+_TIMES = ("createdAt", "updatedAt")
+_OF_PROJECTS: dict[str, Callable[[OrgUnit, dict[str, str]], str]] = {
+    "projectName": lambda project, _: project.name,
+    "departmentId": lambda project, _: project.department_id,
+    "departmentName": lambda project, departments: departments.get(project.department_id, ""),
+}
+"""Fields that say which projects are meant."""
+
+
+class _Conditions(TypedDict):
+    equal: tuple[tuple[str, tuple[str, ...]], ...]
+    where: tuple[Where, ...]
+
+
+async def _conditions(context: Ctx, who: Who, texts: list[str] | None) -> _Conditions:
+    filters = parsed(texts, (*_COLUMNS, *(f for f in _OF_PROJECTS if f not in _COLUMNS)), "Workloads")
+    equal = [
+        ("kind", tuple(k for k, shown in views.TYPES.items() if f.holds(shown))) for f in filters if f.field == "type"
+    ]
+    units = [f for f in filters if f.field in _OF_PROJECTS]
+    if units:
+        projects = await organisation.list_units(context, who, "project")
+        departments = {d.id: d.name for d in await organisation.list_units(context, who, "department")}
+        for f in units:
+            value = _OF_PROJECTS[f.field]
+            equal.append(("project_id", tuple(p.id for p in projects if f.holds(value(p, departments)))))
+    plain = [f for f in filters if f.field != "type" and f.field not in _OF_PROJECTS]
+    return {"equal": tuple(equal), "where": tuple(map(_where, plain))}
+
+
+def _where(wanted: Filter) -> Where:
+    """A condition on a column; times are told to the microsecond, so that close together is equal."""
+    column, operator = _COLUMNS[wanted.field], wanted.operator
+    if wanted.field not in _TIMES:
+        return Where(column=column, operator=operator, value=wanted.value)
+    least, most = wanted.moment() - SAME_SECONDS, wanted.moment() + SAME_SECONDS
+    return Where(column=column, operator=operator, value={">=": least, "<=": most}.get(operator, (least, most)))

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from fairlead.runtime.disk import plain
@@ -57,6 +57,15 @@ class Database:
                     yield connection
             except DBAPIError as error:
                 raise _plain(error, self.url) from error
+
+    async def answers(self) -> bool:
+        """Whether it can be read now."""
+        try:
+            async with self.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (SQLAlchemyError, OSError):
+            return False
+        return True
 
     async def migrate(self) -> None:
         """Brings the tables to this version's form."""

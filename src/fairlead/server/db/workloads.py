@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Column, Select, Table, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Select, Table, and_, delete, func, insert, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,8 +18,17 @@ _w = t.workload
 
 
 @dataclass(frozen=True, kw_only=True)
+class Where:
+    """A condition on a column: an operator of `filterBy`, and a text, a number, or a range where that stands for one."""
+
+    column: str
+    operator: str
+    value: str | float | tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Page:
-    """Which part of a list, and in what order. `equal` maps a column to the values allowed."""
+    """Which part of a list, and in what order. `equal` maps a column to the values allowed; `where`: further conditions."""
 
     offset: int = 0
     limit: int = 500
@@ -27,6 +36,7 @@ class Page:
     descending: bool = True
     search: str = ""
     equal: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    where: tuple[Where, ...] = ()
     deleted: bool = False
 
 
@@ -79,6 +89,16 @@ async def changed_workloads(c: AsyncConnection, cluster_id: str, since: int) -> 
     unseen = and_(_w.c.observed.is_(None), _w.c.refused == "", _w.c.deleted == 0)
     query = select(_w).where(_w.c.cluster_id == cluster_id, or_(_w.c.revision > since, unseen)).order_by(_w.c.revision)
     return tuple(record(Workload, row) for row in await c.execute(query))
+
+
+async def waiting(c: AsyncConnection, project_ids: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
+    """(id, project id, what its cluster said last) of each workload of these projects that waits."""
+    found: list[tuple[str, str, str]] = []
+    for part in _parts(project_ids):
+        waits = (_w.c.phase == "Pending", _w.c.deleted == 0, _w.c.observed.is_not(None), _w.c.project_id.in_(part))
+        rows = await c.execute(select(_w.c.id, _w.c.project_id, _w.c.observed).where(*waits))
+        found += [(row.id, row.project_id, row.observed) for row in rows]
+    return tuple(found)
 
 
 async def add_workload(c: AsyncConnection, **values: Any) -> None:
@@ -199,10 +219,23 @@ def _filtered(query: Select[Any], scope: Scope, page: Page) -> Select[Any]:
     query = query.where(_w.c.deleted > 0) if page.deleted else query.where(_w.c.deleted == 0)
     for column, values in page.equal:
         query = query.where(_w.c[column].in_(values))
+    query = query.where(*(_CONDITIONS[w.operator](_w.c[w.column], w.value) for w in page.where))
     if page.search:
         like = f"%{page.search}%"
         query = query.where(or_(_w.c.name.ilike(like), _w.c.submitted_by.ilike(like), _w.c.namespace.ilike(like)))
     return query
+
+
+_CONDITIONS: Final[Mapping[str, Callable[[Any, Any], ColumnElement[bool]]]] = {
+    "==": lambda column, value: column.between(*value) if isinstance(value, tuple) else column == value,
+    "!=": lambda column, value: not_(column.between(*value)) if isinstance(value, tuple) else column != value,
+    "<=": lambda column, value: column <= value,
+    ">=": lambda column, value: column >= value,
+    "=@": lambda column, value: column.icontains(value, autoescape=True),
+    "!@": lambda column, value: not_(column.icontains(value, autoescape=True)),
+    "=^": lambda column, value: column.istartswith(value, autoescape=True),
+    "=$": lambda column, value: column.iendswith(value, autoescape=True),
+}
 
 
 async def _put(c: AsyncConnection, table: Any, rows: Sequence[dict[str, Any]], keys: tuple[str, ...]) -> None:

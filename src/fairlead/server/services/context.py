@@ -33,6 +33,11 @@ class Context:
     """Keys of sign-in links not used yet."""
 
 
+async def is_well(context: Context) -> bool:
+    """Whether the server can do its work: its database answers."""
+    return await context.database.answers()
+
+
 async def record_event(
     context: Context,
     c: AsyncConnection,

@@ -55,8 +55,9 @@ async def publish_workloads(context: Context, changed: Sequence[str]) -> None:
         context.watch.skip()
         return
     async with context.watch.turn, context.database.read() as c:
-        names = await directory(c)
-        for record in await workloads.workloads_by_id(c, changed):
+        records = await workloads.workloads_by_id(c, changed)
+        names = await directory(c, records)
+        for record in records:
             owner: Owner = ("projects", record.project_id)
             if record.deleted:
                 context.watch.publish("workloads", "delete", record.id, owner)

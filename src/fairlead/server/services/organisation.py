@@ -69,7 +69,7 @@ async def create_node_pool(context: Context, principal: Principal, body: rest.No
             c,
             "node-pool",
             **await _base(context, c, principal, unit_id, body.cluster_id, check_name(body.name)),
-            resources={"placement": body.placement_strategy or {}},
+            resources={"placement": body.placement_strategy.model_dump() if body.placement_strategy else {}},
             label_key=body.label_key,
             label_value=body.label_value,
         )

@@ -17,7 +17,7 @@ from fairlead.wire.rest import organisation as org
 from fairlead.wire.rest import workloads as rest
 from fairlead.wire.rest.base import instant
 
-_TYPES = {
+TYPES = {
     "Workspace": "Workspace",
     "Training": "Training",
     "DistributedTraining": "Distributed",
@@ -300,11 +300,12 @@ def _workload_fields(record: Workload, names: Directory, row: WorkloadRow) -> di
     phase, message = _phase(record, row)
     project = names.projects.get(record.project_id)
     department = names.departments.get(project.department_id) if project else None
+    place, waiting = names.places.get(record.id, (0, 0)) if phase == "Pending" else (0, 0)
     pods = max(row.requested_pods, 1)
     changed = max(row.phase_since, record.created)
     return {
         "id": record.id,
-        "type": _TYPES.get(record.kind, record.kind),
+        "type": TYPES.get(record.kind, record.kind),
         "name": record.name,
         "cluster_id": record.cluster_id,
         "project_id": record.project_id,
@@ -355,8 +356,8 @@ def _workload_fields(record: Workload, names: Directory, row: WorkloadRow) -> di
         "requested_gpu_memory_mib": row.requested_gpu_memory_mib,
         "allocated_gpus": row.allocated_gpu_milli / 1000,
         "borrowed_gpus": row.borrowed_gpu_milli / 1000,
-        "place": row.place,
-        "waiting": row.waiting,
+        "place": place,
+        "waiting": waiting,
         "evictions": row.evictions,
         "next_try_at": instant(row.next_try),
         "exit_code": row.exit_code,

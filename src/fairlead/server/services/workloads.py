@@ -36,10 +36,12 @@ async def render(
         project = await _project(c, principal, body)
         pools = set((await pool_names(c, project.cluster_id)).values())
     spec = body.spec
-    if isinstance(body, DistributedCreate) and body.master_spec is not None:
+    if isinstance(body, DistributedCreate) and body.master_spec not in (None, spec):
         raise Invalid(
-            "A master that differs from the workers is not supported by this version.",
-            fields={"masterSpec": "leave it out, or set `masterSpecSameAsWorker`"},
+            "A gang of this version is made of like pods, the first of which serves the others as master, "
+            "so its master cannot have a specification of its own.",
+            fields={"masterSpec": "the same as `spec`, or leave it out and count the master in `spec.numWorkers`"},
+            code="master-not-supported",
         )
     unknown = [p for p in (spec.node_pools if spec else None) or () if p not in pools]
     if unknown:
@@ -96,7 +98,7 @@ async def list_workloads(
     async with context.database.read() as c:
         found = await workloads.workloads(c, scope, replace(page, limit=page.limit + 1))
         following = page.offset + page.limit if len(found) > page.limit else None
-        return found[: page.limit], await directory(c), following
+        return found[: page.limit], await directory(c, found), following
 
 
 async def count(context: Context, principal: Principal, page: workloads.Page) -> int:
@@ -112,7 +114,8 @@ async def get(context: Context, principal: Principal, workload_id: str) -> tuple
     Raises: NotFound.
     """
     async with context.database.read() as c:
-        return await _existing(c, principal, workload_id), await directory(c)
+        found = await _existing(c, principal, workload_id)
+        return found, await directory(c, [found])
 
 
 async def pods(context: Context, principal: Principal, workload_id: str) -> tuple[Workload, tuple[PodRow, ...]]:
