@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 import msgspec
+from ruamel.yaml import YAML
 
 from fairlead.cli.main import COMMANDS, cli
 from fairlead.cli.roles.settings import RoleTree
@@ -34,6 +35,7 @@ def files() -> Iterator[tuple[Path, str]]:
     yield reference / "settings.md", _settings()
     yield reference / "fields.md", _fields()
     yield reference / "reasons.md", _reasons()
+    yield reference / "values.md", _values()
     crds = ROOT / "deploy" / "crds"
     for name, text in runpy.run_path(str(crds / "generate.py"))["files"]().items():
         yield crds / name, text
@@ -101,6 +103,27 @@ def _meanings(section: type) -> dict[str, str]:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(said, str):
             found[field.target.id] = " ".join(said.split())
     return found
+
+
+def _values() -> str:
+    chart = ROOT / "deploy" / "chart"
+    schema = json.loads((chart / "values.schema.json").read_text())
+    defaults = YAML(typ="safe").load((chart / "values.yaml").read_text())
+    lines = ["# Values of the chart\n", "| value | default | meaning |", "|---|---|---|"]
+    lines += [
+        f"| `{key}` | `{json.dumps(default)}` | {meaning} |" for key, default, meaning in _rows(schema, defaults, "")
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(schema: Any, defaults: Any, path: str) -> Iterator[tuple[str, Any, str]]:
+    for name, inner in schema["properties"].items():
+        if name == "global":
+            continue
+        if inner.get("additionalProperties") is False and name != "resources":
+            yield from _rows(inner, defaults[name], f"{path}{name}.")
+        else:
+            yield f"{path}{name}", defaults[name], inner["description"]
 
 
 def _fields() -> str:

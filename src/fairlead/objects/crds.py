@@ -10,6 +10,9 @@ from fairlead.objects.schema import schema_of
 
 AGE: Final[JsonObject] = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 
+OURS: Final = ("app.kubernetes.io/part-of", "fairlead")
+"""Label of the definitions that we put there; those of others are never changed."""
+
 
 def _column(name: str, path: str, type_: str = "string") -> JsonObject:
     return {"name": name, "type": type_, "jsonPath": path}
@@ -88,7 +91,7 @@ def definition_of(kind: Kind[Any]) -> JsonObject:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": kind.resource},
+        "metadata": {"name": kind.resource, "labels": {OURS[0]: OURS[1]}},
         "spec": {
             "group": kind.group,
             "names": names,

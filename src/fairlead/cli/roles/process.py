@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Protocol, TypeVar
 from uuid import uuid4
@@ -44,6 +45,13 @@ class Parts(Struct, frozen=True, kw_only=True):
 
 Make = Callable[[Parts], Role]
 R = TypeVar("R", bound=Role)
+
+
+@asynccontextmanager
+async def client_of(settings: Settings) -> AsyncIterator[Client]:
+    """A client of the API server, for what is done once."""
+    async with _transport(settings) as transport:
+        yield _parts(settings, transport).client
 
 
 async def live(name: str, settings: Settings, make: Make, *, address: str = "") -> None:

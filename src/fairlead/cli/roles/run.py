@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-ROLES = ("scheduler", "controllers", "admission", "agent", "server")
+ROLES = ("scheduler", "controllers", "admission", "agent", "server", "crds")
 
 
 @click.command()
@@ -23,7 +23,8 @@ ROLES = ("scheduler", "controllers", "admission", "agent", "server")
 def run(role: str, settings: Path | None) -> None:
     """Run one role of a cluster, or the control plane, in this process until it is told to end.
 
-    This is what the chart's pods do. Outside a cluster it uses the kubeconfig of kubectl.
+    This is what the chart's pods do. Outside a cluster it uses the kubeconfig of kubectl. `crds` is no role but done once: it makes the
+    custom resource definitions that are missing and updates ours.
 
     \b
     Example:
