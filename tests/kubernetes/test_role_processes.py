@@ -71,17 +71,8 @@ async def product(server: ApiServer, real: Transport, tmp_path: Path) -> AsyncIt
     node = f"node-{next(NUMBERS)}"
     await _a_node(client, node)
     port, explain, other = free_ports(3)
-    (tmp_path / "key").write_text("ab" * 32)
-    (tmp_path / "password").write_text("the-administrators-own")
-    serves: JsonObject = {
-        "databaseUrl": f"sqlite+aiosqlite:///{tmp_path}/control-plane.db",
-        "host": "127.0.0.1",
-        "port": port,
-        "signingKeyFile": str(tmp_path / "key"),
-        "adminPasswordFile": str(tmp_path / "password"),
-    }
     url = f"http://127.0.0.1:{port}"
-    with processes(server, tmp_path, server=serves) as cluster:
+    with processes(server, tmp_path, **served_settings(tmp_path, port)) as cluster:
         cluster.start("server")
         found = Product(cluster, client, node, url)
         found.sign_in(until(lambda: _access_key(url)))
@@ -101,6 +92,20 @@ async def product(server: ApiServer, real: Transport, tmp_path: Path) -> AsyncIt
         cluster.start("agent")
         yield found
     await client.delete(kinds.NODE, node)
+
+
+def served_settings(folder: Path, port: int) -> dict[str, JsonObject]:
+    """The section of a control plane on that port, with its keys beside it."""
+    (folder / "key").write_text("ab" * 32)
+    (folder / "password").write_text("the-administrators-own")
+    serves: JsonObject = {
+        "databaseUrl": f"sqlite+aiosqlite:///{folder}/control-plane.db",
+        "host": "127.0.0.1",
+        "port": port,
+        "signingKeyFile": str(folder / "key"),
+        "adminPasswordFile": str(folder / "password"),
+    }
+    return {"server": serves}
 
 
 async def test_work_goes_the_whole_way_between_processes(product: Product) -> None:

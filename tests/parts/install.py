@@ -13,6 +13,7 @@ from collections.abc import Callable
 from tests.parts import podman, postgres
 from tests.parts.build import Unavailable, binary
 from tests.parts.debian import program
+from tests.parts.helm import helm
 
 PROGRAMS = (
     ("etcd", "etcd-server"),
@@ -29,6 +30,8 @@ def main() -> None:
     if postgres.tools() is None:
         _tell("package postgresql", postgres.install)
     _tell("kube-apiserver (built once, some minutes)", lambda: binary("kube-apiserver"))
+    for major in (3, 4):
+        _tell(f"Helm {major} (built once, some minutes)", lambda major=major: helm(major))
 
 
 def _tell(what: str, get: Callable[[], object]) -> None:

@@ -62,6 +62,7 @@ spec:
         prometheus.io/port: "9090"
     spec:
       serviceAccountName: fairlead-{{ .role }}
+      enableServiceLinks: false  # else the Service of admission would set FAIRLEAD_ADMISSION_PORT
       {{- if $root.Values.priorityClassName }}
       priorityClassName: {{ $root.Values.priorityClassName }}
       {{- end }}

@@ -1,0 +1,158 @@
+"""The chart, by Helm on a real API server: what it refuses, what it installs, and that its rights are those that are used.
+
+No controller manager and no kubelet run here: pods of the chart are not started, their processes are, each with its own account.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.parts.apiserver import ApiServer, api_server
+from tests.parts.build import Unavailable
+from tests.parts.helm import helm
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
+
+CHART = Path(__file__).parents[2] / "deploy" / "chart"
+NEWEST = ("--kube-version", "1.34.0")
+"""Helm alone takes an older one for granted."""
+CONNECTED = ("--set", "agent.url=https://fairlead.example.com,agent.cluster=c,agent.secret=s")
+
+
+class Helm:
+    """A Helm with folders of its own, on an API server or on none."""
+
+    def __init__(self, program: Path, folder: Path, kubeconfig: Path | None = None) -> None:
+        self._program = program
+        homes = {f"HELM_{name}_HOME": str(folder / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+        self._env = {**os.environ, **homes, **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {})}
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The finished command."""
+        return subprocess.run([str(self._program), *words], capture_output=True, text=True, env=self._env, timeout=120)
+
+    def ok(self, *words: str) -> str:
+        """What a command that must succeed said."""
+        done = self.run(*words)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done.stdout
+
+    def objects(self, *words: str) -> list[dict[str, Any]]:
+        """What the chart comes to."""
+        from ruamel.yaml import YAML
+
+        text = self.ok("template", "fairlead", str(CHART), *NEWEST, "-n", "fairlead", *words)
+        return [document for document in YAML(typ="safe").load_all(text) if document]
+
+
+def _helm(major: int) -> Path:
+    try:
+        return helm(major)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(params=[3, 4], ids=["helm3", "helm4"])
+def program(request: pytest.FixtureRequest, tmp_path: Path) -> Helm:
+    """Each Helm in turn, without a cluster."""
+    return Helm(_helm(request.param), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def audited() -> Iterator[ApiServer]:
+    """An API server that notes every call."""
+    try:
+        with api_server(audit=True) as server:
+            yield server
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+def test_it_passes_the_linter(program: Helm) -> None:
+    assert "0 chart(s) failed" in program.ok("lint", "--strict", str(CHART), *NEWEST, *CONNECTED)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("sheduler.replicas=3", "sheduler"),
+        ("scheduler.replicas=many", "replicas"),
+        ("scheduler.replicas=0", "replicas"),
+        ("image.pullPolicy=Sometimes", "pullPolicy"),
+        ("agent.url=fairlead.example.com", "url"),
+        ("agent.url=ftp://fairlead.example.com", "url"),
+        ("image.digest=sha256:abc", "digest"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_place(program: Helm, value: str, told: str) -> None:
+    done = program.run("template", "fairlead", str(CHART), *NEWEST, "--set", value)
+    assert done.returncode != 0
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ("agent.url=https://x.example.com,agent.cluster=c", "fairlead cluster create"),
+        ("server.enabled=true", "server.existingSecret names a Secret"),
+        ("admission.certManager.enabled=true", "admission.certManager.issuerName"),
+    ],
+)
+def test_a_missing_value_is_asked_for_with_what_it_is(program: Helm, values: str, told: str) -> None:
+    done = program.run("template", "fairlead", str(CHART), *NEWEST, "--set", values)
+    assert (done.returncode != 0, told in done.stderr) == (True, True), done.stderr
+
+
+def test_every_pod_is_as_confined_as_pod_security_restricted_asks(program: Helm) -> None:
+    values = (*CONNECTED, "--set", "server.enabled=true,server.existingSecret=s")
+    pods = [o["spec"]["template"]["spec"] for o in program.objects(*values) if o["kind"] in ("Deployment", "Job")]
+    assert len(pods) == 6
+    for pod in pods:
+        (container,) = pod["containers"]
+        security = container["securityContext"]
+        assert (security["allowPrivilegeEscalation"], security["readOnlyRootFilesystem"]) == (False, True)
+        assert (security["runAsNonRoot"], security["capabilities"]["drop"]) == (True, ["ALL"])
+        assert security["seccompProfile"]["type"] == "RuntimeDefault"
+        assert {"requests", "limits"} <= container["resources"].keys()
+        assert pod["enableServiceLinks"] is False, "a Service's variables would be taken for settings"
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+
+
+def test_no_right_is_given_to_everything(program: Helm) -> None:
+    rules = [rule for o in program.objects(*CONNECTED) if o["kind"] in ("Role", "ClusterRole") for rule in o["rules"]]
+    assert rules
+    for rule in rules:
+        assert not any("*" in part for words in rule.values() for part in words), rule
+
+
+def test_it_is_installed_upgraded_rolled_back_and_removed(audited: ApiServer, tmp_path: Path) -> None:
+    program = Helm(_helm(3), tmp_path, audited.write_kubeconfig(tmp_path / "kubeconfig"))
+    said = program.ok("install", "fairlead", str(CHART), "-n", "fairlead", "--create-namespace", "--no-hooks")
+    assert "connected to no control plane" in said
+    program.ok(
+        "upgrade", "fairlead", str(CHART), "-n", "fairlead", "--no-hooks", *CONNECTED, "--set", "scheduler.replicas=3"
+    )
+    assert _replicas(tmp_path) == "3"
+    program.ok("rollback", "fairlead", "1", "-n", "fairlead", "--no-hooks")
+    assert _replicas(tmp_path) == "2"
+    program.ok("uninstall", "fairlead", "-n", "fairlead", "--no-hooks")
+    assert "fairlead" not in program.ok("list", "-A", "-q")
+
+
+def test_the_newer_helm_installs_it_too(audited: ApiServer, tmp_path: Path) -> None:
+    program = Helm(_helm(4), tmp_path, audited.write_kubeconfig(tmp_path / "kubeconfig"))
+    program.ok("install", "fairlead", str(CHART), "-n", "fairlead", "--create-namespace", "--no-hooks")
+    program.ok("upgrade", "fairlead", str(CHART), "-n", "fairlead", "--no-hooks", *CONNECTED)
+    program.ok("uninstall", "fairlead", "-n", "fairlead", "--no-hooks")
+
+
+def _replicas(folder: Path) -> str:
+    command = ["kubectl", "--kubeconfig", str(folder / "kubeconfig"), "-n", "fairlead", "get", "deployment"]
+    path = "jsonpath={.spec.replicas}"
+    done = subprocess.run([*command, "fairlead-scheduler", "-o", path], capture_output=True, text=True, check=True)
+    return done.stdout
