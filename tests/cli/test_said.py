@@ -84,7 +84,13 @@ def test_a_pod_that_is_not_there_is_not_found(up: Cli) -> None:
     up.ok("submit", "box", "-p", "team", "-i", "x", "--wait", "--", "sleep", "100")
     done = up.run("exec", "box", "--pod", "zz", "--", "ls")
     assert (done.returncode, "has no pod 'zz'" in done.stderr, "box-0" in done.stderr) == (3, True, True)
-    assert up.run("exec", "box", "--", "no-such-program").returncode != 0
+    done = up.run("exec", "box", "--", "no-such-program")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "fairlead: 'no-such-program' cannot be started on its node: no such file or directory.\n",
+    )
+    assert "terminated container" not in up.run("logs", "box", "--previous").stderr
+    assert "--namespace: lowercase" in up.run("project", "create", "p3", "--namespace", "Bad_").stderr
     up.ok("delete", "box")
     time.sleep(0.5)
     assert "Traceback" not in (up.data / "fairlead.log").read_text()

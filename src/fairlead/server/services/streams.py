@@ -63,7 +63,7 @@ async def _or_none(workload: Workload, log: AsyncIterator[bytes]) -> AsyncIterat
     except ChannelFailed as failed:
         raise NotFound(
             f"There is no log of an earlier run of {workload.name!r}.",
-            hint=f"A cluster keeps a log as long as its pod. It says: {failed.message}",
+            hint="A cluster keeps a log as long as its pod; `fairlead logs` shows that of the present run.",
             code="no-earlier-log",
         ) from failed
 
