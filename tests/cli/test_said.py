@@ -170,3 +170,18 @@ def test_json_of_waiting_work_tells_its_place_how_long_it_waits_and_the_amounts(
 def test_a_connected_cluster_is_heard_from_while_nothing_happens(up: Cli) -> None:
     time.sleep(12)
     assert re.search(r"Connected\s+\S+\s+\d+ s", up.ok("cluster", "list")), up.ok("cluster", "list")
+
+
+def test_a_cordoned_node_takes_no_new_work_until_it_is_uncordoned(up: Cli) -> None:
+    name = up.ok("node", "list", "-o", "name").strip()
+    up.ok("submit", "before", "-p", "team", "-i", "x", "--wait", "--", "sleep", "100")
+    assert f"fairlead node uncordon {name}" in up.ok("node", "cordon", name)
+    up.ok("submit", "after", "-p", "team", "-i", "x", "--", "sleep", "100")
+    _until(up, "after", "Pending")
+    assert "Unschedulable" in up.ok("node", "list")
+    assert up.json("describe", "before")["phase"] == "Running"
+    assert "takes work again" in up.ok("node", "uncordon", name)
+    _until(up, "after", "Running")
+    done = up.run("node", "cordon", "nowhere")
+    assert (done.returncode, "no node 'nowhere'" in done.stderr, name in done.stderr) == (3, True, True)
+    up.ok("delete", "before", "after")
