@@ -84,7 +84,13 @@ def test_a_pod_that_is_not_there_is_not_found(up: Cli) -> None:
     up.ok("submit", "box", "-p", "team", "-i", "x", "--wait", "--", "sleep", "100")
     done = up.run("exec", "box", "--pod", "zz", "--", "ls")
     assert (done.returncode, "has no pod 'zz'" in done.stderr, "box-0" in done.stderr) == (3, True, True)
-    assert up.run("exec", "box", "--", "no-such-program").returncode != 0
+    done = up.run("exec", "box", "--", "no-such-program")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "fairlead: 'no-such-program' cannot be started on its node: no such file or directory.\n",
+    )
+    assert "terminated container" not in up.run("logs", "box", "--previous").stderr
+    assert "--namespace: lowercase" in up.run("project", "create", "p3", "--namespace", "Bad_").stderr
     up.ok("delete", "box")
     time.sleep(0.5)
     assert "Traceback" not in (up.data / "fairlead.log").read_text()
@@ -164,3 +170,18 @@ def test_json_of_waiting_work_tells_its_place_how_long_it_waits_and_the_amounts(
 def test_a_connected_cluster_is_heard_from_while_nothing_happens(up: Cli) -> None:
     time.sleep(12)
     assert re.search(r"Connected\s+\S+\s+\d+ s", up.ok("cluster", "list")), up.ok("cluster", "list")
+
+
+def test_a_cordoned_node_takes_no_new_work_until_it_is_uncordoned(up: Cli) -> None:
+    name = up.ok("node", "list", "-o", "name").strip()
+    up.ok("submit", "before", "-p", "team", "-i", "x", "--wait", "--", "sleep", "100")
+    assert f"fairlead node uncordon {name}" in up.ok("node", "cordon", name)
+    up.ok("submit", "after", "-p", "team", "-i", "x", "--", "sleep", "100")
+    _until(up, "after", "Pending")
+    assert "Unschedulable" in up.ok("node", "list")
+    assert up.json("describe", "before")["phase"] == "Running"
+    assert "takes work again" in up.ok("node", "uncordon", name)
+    _until(up, "after", "Running")
+    done = up.run("node", "cordon", "nowhere")
+    assert (done.returncode, "no node 'nowhere'" in done.stderr, name in done.stderr) == (3, True, True)
+    up.ok("delete", "before", "after")

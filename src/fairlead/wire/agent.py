@@ -282,10 +282,10 @@ class Open(Frame, frozen=True, kw_only=True):
 
     channel: str
     grant: str
-    kind: Literal["logs", "exec", "explain", "port-forward"]
+    kind: Literal["logs", "exec", "explain", "port-forward", "cordon", "uncordon"]
     namespace: str
     name: str
-    """Pod for logs, exec and port-forward; workload for explain."""
+    """Pod for logs, exec and port-forward; workload for explain; node for cordon and uncordon, which answer nothing once it is done."""
     container: str = ""
     command: tuple[str, ...] = ()
     follow: bool = False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from fairlead.cli import output
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import plain
+from fairlead.cli.words import command
 from fairlead.wire.amounts import number
 
 
@@ -19,6 +21,7 @@ def node() -> None:
     \b
     Example:
       fairlead node list
+      fairlead node cordon gpu-7
     """
 
 
@@ -48,6 +51,21 @@ def list_nodes(**more: Any) -> None:
         )
 
     output.show(plain(rows), more["output"], table, names=[r["name"] for r in rows])
+
+
+@node.command(help="Let a node take no new work; what runs there goes on.")
+@click.argument("name")
+def cordon(name: str) -> None:
+    Rest().post(f"/api/fairlead/v1/nodes/{quote(name, safe='')}/cordon")
+    again = command(f"node uncordon {name}")
+    click.echo(f"{name} takes no new work; what runs there goes on. `{again}` takes it back.")
+
+
+@node.command(help="Let a cordoned node take work again.")
+@click.argument("name")
+def uncordon(name: str) -> None:
+    Rest().post(f"/api/fairlead/v1/nodes/{quote(name, safe='')}/uncordon")
+    click.echo(f"{name} takes work again.")
 
 
 @click.group()

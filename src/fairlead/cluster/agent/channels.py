@@ -1,4 +1,4 @@
-"""Logs, shells and explanations: one WebSocket each, dialled by the agent with the grant it was given."""
+"""Logs, shells, explanations, and what is done to a node: one WebSocket each, dialled by the agent with the grant it was given."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Protocol
 from fairlead.cluster.agent.links import Dialler, Link
 from fairlead.kube.client import Client, LogOptions
 from fairlead.kube.sessions import ExecSession
+from fairlead.objects import kinds
+from fairlead.objects.json import JsonObject
 from fairlead.runtime.errors import FairleadError, Invalid, Unreachable
 from fairlead.runtime.logs import logger
 from fairlead.wire.agent import Open
@@ -52,6 +54,9 @@ class Channels:
             await self._logs(ask, link)
         elif ask.kind == "exec":
             await self._exec(ask, link)
+        elif ask.kind in ("cordon", "uncordon"):
+            patch: JsonObject = {"spec": {"unschedulable": True if ask.kind == "cordon" else None}}
+            await self._client.patch(kinds.NODE, ask.name, patch)
         else:
             raise Invalid(f"This agent does not serve {ask.kind!r}.")
 

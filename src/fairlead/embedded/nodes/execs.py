@@ -34,7 +34,9 @@ class ProcessExec:
                 *command, stdin=stream, stdout=stream, stderr=stream, env=dict(env), cwd=cwd, start_new_session=True
             )
         except OSError as error:
-            raise CannotStart(f"{command[0]!r} cannot be started: {error}") from error
+            raise CannotStart(
+                f"{command[0]!r} cannot be started on its node: {(error.strerror or str(error)).lower()}."
+            ) from error
         finally:
             if inner is not None:
                 os.close(inner)

@@ -19,7 +19,7 @@ from fairlead.runtime.errors import FairleadError
 from fairlead.server.api.dependencies import Ctx, Who, context_of, principal_of
 from fairlead.server.api.problems import document, status_of
 from fairlead.server.api.sockets import open_until_done
-from fairlead.server.services import clusters, feed, streams, workloads
+from fairlead.server.services import clusters, feed, nodes, streams, workloads
 from fairlead.server.services.channels import Channel, ChannelFailed
 from fairlead.server.services.context import Context
 from fairlead.server.services.watch import Event
@@ -33,7 +33,7 @@ _log = structlog.get_logger()
 async def status(context: Ctx, who: Who) -> dict[str, Any]:
     """State of the control plane and its clusters."""
     found = await clusters.list_clusters(context, who)
-    nodes = await clusters.list_nodes(context, who)
+    rows = await clusters.list_nodes(context, who)
     return {
         "version": fairlead.__version__,
         "user": who.username,
@@ -44,9 +44,9 @@ async def status(context: Ctx, who: Who) -> dict[str, Any]:
                 "name": c.name,
                 "state": clusters.state(context, c),
                 "kubernetes": c.kubernetes,
-                "nodes": sum(1 for cluster, _, _ in nodes if cluster == c.id),
-                "gpus": sum(len(n.gpus) for cluster, _, n in nodes if cluster == c.id),
-                "simulated": any(n.simulated for cluster, _, n in nodes if cluster == c.id),
+                "nodes": sum(1 for cluster, _, _ in rows if cluster == c.id),
+                "gpus": sum(len(n.gpus) for cluster, _, n in rows if cluster == c.id),
+                "simulated": any(n.simulated for cluster, _, n in rows if cluster == c.id),
             }
             for c in found
         ],
@@ -81,6 +81,18 @@ async def logs(workload_id: str, context: Ctx, who: Who, asked: Annotated[rest.L
     source = await streams.logs(context, who, workload_id, asked)
     first = await anext(source, b"")
     return StreamingResponse(_chain(first, source), media_type="text/plain; charset=utf-8")
+
+
+@router.post("/nodes/{name}/cordon", status_code=204)
+async def cordon(name: str, context: Ctx, who: Who) -> None:
+    """Lets a node take no new work; what runs there goes on."""
+    await nodes.set_schedulable(context, who, name, schedulable=False)
+
+
+@router.post("/nodes/{name}/uncordon", status_code=204)
+async def uncordon(name: str, context: Ctx, who: Who) -> None:
+    """Lets a node take work again."""
+    await nodes.set_schedulable(context, who, name, schedulable=True)
 
 
 @router.get("/watch")

@@ -186,7 +186,7 @@ async def _project_columns(c: AsyncConnection, cluster_id: str, body: rest.Proje
             hint="Choose another `requestedNamespace`.",
             code="namespace-taken",
         )
-    return {"department_id": chosen[0].id, "namespace": check_name(namespace)}
+    return {"department_id": chosen[0].id, "namespace": check_name(namespace, "requestedNamespace")}
 
 
 async def _resources(c: AsyncConnection, cluster_id: str, body: rest.OrgUnitWrite) -> dict[str, Any]:

@@ -52,7 +52,7 @@ _RUNAI_PRIORITIES = {
 }
 
 
-def check_name(name: str) -> str:
+def check_name(name: str, field: str = "name") -> str:
     """The name, where it may be one.
 
     Raises: Invalid saying what a name looks like.
@@ -61,7 +61,7 @@ def check_name(name: str) -> str:
         raise Invalid(
             f"{name!r} cannot be a name.",
             hint="Names start with a lowercase letter, then lowercase letters, digits and '-', at most 63.",
-            fields={"name": "lowercase letters, digits and '-'"},
+            fields={field: "lowercase letters, digits and '-'"},
             code="bad-name",
         )
     return name

@@ -63,7 +63,7 @@ async def _or_none(workload: Workload, log: AsyncIterator[bytes]) -> AsyncIterat
     except ChannelFailed as failed:
         raise NotFound(
             f"There is no log of an earlier run of {workload.name!r}.",
-            hint=f"A cluster keeps a log as long as its pod. It says: {failed.message}",
+            hint="A cluster keeps a log as long as its pod; `fairlead logs` shows that of the present run.",
             code="no-earlier-log",
         ) from failed
 
@@ -136,9 +136,14 @@ async def open_exec(
     return channel
 
 
-async def _serve(context: Context, principal: Principal, workload: Workload, frame: Open) -> AsyncIterator[bytes]:
-    with _channel(context, principal, workload.cluster_id) as channel:
-        _ask(context, workload.cluster_id, channel, frame)
+def _serve(context: Context, principal: Principal, workload: Workload, frame: Open) -> AsyncIterator[bytes]:
+    return ask_cluster(context, principal, workload.cluster_id, frame)
+
+
+async def ask_cluster(context: Context, principal: Principal, cluster_id: str, frame: Open) -> AsyncIterator[bytes]:
+    """What the agent of the cluster answers, to its end. Raises: Unreachable, with the agent's words where it has some."""
+    with _channel(context, principal, cluster_id) as channel:
+        _ask(context, cluster_id, channel, frame)
         async for message in channel.messages():
             yield message
 
