@@ -158,6 +158,8 @@ async def test_each_account_may_do_what_its_role_does_and_nothing_else(rights: R
     until(lambda: _evicted(product, 1))
     _submit(product, "owed-pair", "-g", "1", "--workers", "2", project="other")
     until(lambda: _evicted(product, 2))
+    for verb in ("cordon", "uncordon"):
+        assert product.run("node", verb, "n1").returncode == 0
     for verb in ("suspend", "delete"):
         assert product.run(verb, "seven", "gang", "desk", "-p", "team").returncode == 0
     until(lambda: "gang" not in product.run("list", "-p", "team").stdout)
