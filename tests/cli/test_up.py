@@ -76,13 +76,17 @@ def test_secrets_are_readable_by_their_owner_only(fresh: Cli) -> None:
     assert password not in (fresh.data / "fairlead.log").read_text()
 
 
+NAP = str(100_000 + os.getpid())
+"""Seconds that nobody else on this machine sleeps."""
+
+
 def test_a_killed_fairlead_loses_nothing_and_finds_its_processes_again(fresh: Cli) -> None:
     fresh.ok("up", "--port", "0")
     fresh.ok("project", "create", "team", "--gpus", "2")
     fresh.ok("submit", "long", "-i", "x", "-g", "1", "--wait", "--", "sh", "-c", "echo begun; sleep 8; echo ended")
-    fresh.ok("submit", "lost", "-i", "x", "--backoff-limit", "0", "--wait", "--", "sleep", "100")
+    fresh.ok("submit", "lost", "-i", "x", "--backoff-limit", "0", "--wait", "--", "sleep", NAP)
     fresh.ok("submit", "quick", "-i", "x", "--wait", "--", "sh", "-c", "sleep 2; exit 0")
-    lost = next(p for p in _processes("sleep 100"))
+    lost = next(p for p in _processes(f"sleep {NAP}"))
     os.kill(int(fresh.state()["pid"]), signal.SIGKILL)
     time.sleep(3)
     os.killpg(os.getpgid(lost), signal.SIGKILL)
@@ -123,7 +127,7 @@ def test_whoever_looks_on_while_the_server_stops_is_told(fresh: Cli, is_killed: 
 def test_kubectl_can_look(fresh: Cli) -> None:
     fresh.ok("up", "--port", "0", "--simulate", "2x8")
     fresh.ok("project", "create", "team", "--gpus", "2")
-    fresh.ok("submit", "hello", "-i", "x", "-g", "1", "--wait", "--", "sleep", "100")
+    fresh.ok("submit", "hello", "-i", "x", "-g", "1", "--wait", "--", "sleep", NAP)
     command = ["kubectl", "--kubeconfig", str(fresh.data / "kubeconfig"), "get", "pods,nodes", "-A"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
