@@ -11,7 +11,6 @@ import fairlead
 from fairlead.runtime.disk import shortage
 from fairlead.server.api import access, accounts, agent, clusters, health, live, organisation, problems, web, workloads
 from fairlead.server.api.compat import UnwrapDoubleJson
-from fairlead.server.api.cutoff import CutOffs
 from fairlead.server.api.notices import Notices
 from fairlead.server.auth.tokens import Tokens
 from fairlead.server.config import ServerConfig
@@ -55,7 +54,6 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.add_middleware(UnwrapDoubleJson)
-    app.add_middleware(CutOffs)
     if (file := context.database.file) is not None:
         app.add_middleware(Notices, notice=lambda: shortage(file.parent))
     problems.install(app)

@@ -16,7 +16,6 @@ from starlette.websockets import WebSocketDisconnect
 import fairlead
 from fairlead.objects.codec import to_json
 from fairlead.runtime.errors import FairleadError
-from fairlead.server.api.cutoff import or_cut_off
 from fairlead.server.api.dependencies import Ctx, Who, context_of, principal_of
 from fairlead.server.api.problems import document, status_of
 from fairlead.server.api.sockets import open_until_done
@@ -81,7 +80,7 @@ async def logs(workload_id: str, context: Ctx, who: Who, asked: Annotated[rest.L
     """The log of a pod as plain text; with `follow` until it ends; with `previous` that of the run before."""
     source = await streams.logs(context, who, workload_id, asked)
     first = await anext(source, b"")
-    return StreamingResponse(or_cut_off(_chain(first, source)), media_type="text/plain; charset=utf-8")
+    return StreamingResponse(_chain(first, source), media_type="text/plain; charset=utf-8")
 
 
 @router.post("/nodes/{name}/cordon", status_code=204)
