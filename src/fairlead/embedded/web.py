@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from fairlead.runtime.errors import FairleadError
 from fairlead.runtime.logs import logger
 
 
@@ -45,6 +46,8 @@ class _Events(logging.Handler):
         log, error = logger("server"), record.exc_info[1] if record.exc_info else None
         if isinstance(error, asyncio.CancelledError):
             log.info("answer.ended", message="the server stops")
+        elif error is not None and isinstance(error.__cause__, FairleadError):
+            log.info("answer.ended", message=str(error.__cause__))
         elif error is not None:
             log.error("answer.failed", exc_info=error)
         else:

@@ -114,6 +114,11 @@ _UNREADABLE = "There was an error parsing the body"
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(
+        error.__cause__, FairleadError
+    ):  # in the middle of an answer, which is cut off: nothing else can be said
+        _log.info("answer cut off", path=request.url.path, message=str(error.__cause__))
+        return JSONResponse(document(503, "The answer was cut off."), 503)
     number = uuid.uuid4().hex[:12]
     _log.error("request failed", request=number, path=request.url.path, exc_info=error)
     details = f"It is our bug. The server's log has it under request {number}."
