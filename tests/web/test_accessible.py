@@ -20,13 +20,13 @@ BUDGET = 250_000
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: run `make web` here")
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["workloads", "workloads?w=sft-70b-run4", "nodes", "projects"])
+@pytest.mark.parametrize("path", ["workloads", "workloads?w=sft-70b-run4", "nodes", "projects", "projects?p=vision"])
 def test_axe_finds_nothing(page: Page, site: Site, path: str, theme: str, size: str) -> None:
     width, height = SIZES[size]
     page.set_viewport_size({"width": width, "height": height})
     page.evaluate(f"localStorage.setItem('fairlead-theme', '{theme}')")
     page.goto(f"{site.url}/{path}")
-    page.wait_for_selector(":is(.grow, table, .pn):visible")
+    page.wait_for_selector(":is(.grow, table, .cdi, .pn):visible")
     page.wait_for_timeout(300)
     shoot(page, f"{re.sub('[^a-z]', '-', path)}-{theme}-{size}")
     page.evaluate(AXE.read_text())

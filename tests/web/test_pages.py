@@ -6,12 +6,11 @@ import re
 import time
 
 import pytest
-from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect
 from tests.web import sample
 from tests.web.conftest import Site, a_page, shoot
 
-from fairlead.wire.agent import Gone, QueueRow, ReasonText
+from fairlead.wire.agent import Gone
 
 pytestmark = pytest.mark.browser
 
@@ -100,45 +99,6 @@ def test_a_change_in_the_cluster_appears_without_a_reload(page: Page, site: Site
     expect(page.get_by_text("just-now")).to_be_visible()
     site.tell(sample.workload("just-now", "vision", now, phase="Completed", requested_gpu_milli=1000, completed=now))
     expect(page.locator(".grow", has_text="just-now").locator(".pill")).to_have_text("Completed")
-
-
-def test_nodes_adds_up_and_shows_who_holds_each_device(page: Page) -> None:
-    page.get_by_role("link", name="Nodes").click()
-    expect(page.locator(".pagehead [role=status]")).to_have_text("2 nodes need a person: h100-04, h100-05")
-    text = page.get_by_role("region", name="Capacity").inner_text()
-    sums = re.search(r"([\d.]+) \+ ([\d.]+) \+ ([\d.]+) = (\d+) GPUs", text)
-    assert sums is not None, text
-    busy, free, lost, whole = (float(g) for g in sums.groups())
-    assert (busy, busy + free + lost, whole) == (20.75, whole, 48)
-    expect(page.get_by_label("GPU 0: tts-small-dev (0.5), ci-gpu-unit-4821 (0.25)")).to_be_visible()
-    shoot(page, "nodes")
-    page.get_by_role("button", name="Table").click()
-    expect(page.get_by_role("cell", name="GPU 3: sick")).to_be_visible()
-
-
-def test_projects_shows_who_waits_inside_their_quota_and_who_borrows(page: Page) -> None:
-    page.get_by_role("link", name="Projects").click()
-    expect(page.locator(".pagehead [role=status]")).to_have_text("language, search wait inside their quota")
-    bar = page.get_by_role("img", name=re.compile("^vision:"))
-    expect(bar).to_have_attribute("aria-label", "vision: 6 used · 8 waiting · quota 4 · fair share 8 · limit 8")
-    shoot(page, "projects")
-    page.get_by_role("link", name="vision").click()
-    expect(page.locator(".grow")).not_to_have_count(0)
-    assert {p.strip() for p in page.locator(".grow span[role=gridcell]:nth-child(4)").all_inner_texts()} == {"vision"}
-
-
-def test_a_project_whose_work_is_over_its_limit_is_not_said_to_wait_inside_its_quota(page: Page, site: Site) -> None:
-    queue = next(r for r in sample.rows(0.0) if isinstance(r, QueueRow) and r.name == "speech")
-    over = ReasonText(code="over-limit", message="Over the limit of speech: it would use 5 GPUs, the limit is 4 GPUs")
-    asks = sample.workload("asr-wide", "speech", time.time(), phase="Pending", message=over.message, reasons=(over,))
-    page.get_by_role("link", name="Projects").click()
-    site.tell(replace(queue, requested=(5_000, 0, 0)), replace(asks, requested_gpu_milli=4500))
-    expect(page.get_by_role("img", name=re.compile("^speech:"))).to_have_attribute("aria-label", re.compile("waiting"))
-    expect(page.locator(".pagehead [role=status]")).to_have_text("language, search wait inside their quota")
-    held = ReasonText(code="no-room", message="No node has room")
-    site.tell(replace(asks, reasons=(held,), message=held.message))
-    expect(page.locator(".pagehead [role=status]")).to_contain_text("speech")
-    site.tell(queue, gone=(Gone(row="WorkloadRow", key="asr-wide"),))
 
 
 @pytest.mark.parametrize("width", [1280, 1440])

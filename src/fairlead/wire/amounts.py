@@ -25,6 +25,11 @@ def memory(size: int, asked: int | None = None) -> str:
     return _in_unit(size, (size if asked is None else asked) % _MIB == 0)
 
 
+def gib(size: int) -> str:
+    """Memory of a machine in bytes, always in GiB: 512 GiB, 23.47 GiB. The pages round in the same way."""
+    return _in_unit(size, True)
+
+
 def _in_unit(size: int, is_binary: bool) -> str:
     value = size / (1 << 30 if is_binary else 10**9)
     places = 1 if value >= 100 else 2 if value >= 1 else 4

@@ -73,6 +73,7 @@ export type MachineNode = {
   nodePool: string;
   gpuInfo: { gpuType: string; gpuCount: number } | null;
   simulated: boolean;
+  conditions: { type: string; status: string; reason: string }[];
   gpus: Device[];
   cpuMilli: number;
   cpuUsedMilli: number;

@@ -1,13 +1,15 @@
 // One workload beside the list: live phase, why it waits, pods, log, what happened.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
+import { Link } from "wouter";
 import { Problem, call, get } from "../data/api";
 import { useLive } from "../data/live";
 import type { Explanation, Pod, Workload, WorkloadDetail } from "../data/types";
-import { ENDED, asked, clock, count, gpus, span } from "../data/words";
+import { askedInFull, poolOf, sentenceOf, useOf } from "../data/sharing";
+import { ENDED, clock, count, gpus, span } from "../data/words";
 import { Icon } from "../parts/Icon";
 import { Pill } from "../parts/Pill";
-import { QuotaBar, sentenceOf, useOf } from "../parts/QuotaBar";
+import { QuotaBar } from "../parts/QuotaBar";
 import { Log } from "./Log";
 
 const TABS = ["Overview", "Pods", "Log", "Spec"] as const;
@@ -49,7 +51,6 @@ export function Panel({ id, row, onClose }: { id: string; row: Workload | undefi
         <h2 className="el" title={w.name}>
           {w.name}
         </h2>
-        <span className="sp" />
         <Acts w={w} />
         <button type="button" className="b q" aria-label="Close" onClick={onClose}>
           <Icon name="x" />
@@ -59,21 +60,23 @@ export function Panel({ id, row, onClose }: { id: string; row: Workload | undefi
         {w.type} · {w.projectName} · {w.submittedBy || "made in the cluster"} · asked {clock(w.createdAt)}
         {w.simulated && <span className="tag gap">simulated GPUs</span>}
       </p>
-      {w.phase === "Pending" && <Why w={w} explains={explains} onExplain={() => setExplains(true)} />}
-      {w.phase === "Failed" && <section className="ans badly">{w.phaseMessage}</section>}
-      <div className="tabs" role="tablist" aria-label="Parts">
-        {TABS.map((t) => (
-          <button key={t} type="button" role="tab" aria-selected={t === tab} className={t === tab ? "on" : ""} onClick={() => setTab(t)}>
-            {t}
-            {t === "Pods" && <b>{pods.data?.pods.length ?? ""}</b>}
-          </button>
-        ))}
-      </div>
-      <div className="pnbody" role="tabpanel" aria-label={tab} tabIndex={0}>
-        {tab === "Overview" && <Overview w={w} history={detail.data?.history ?? []} />}
-        {tab === "Pods" && <Pods pods={pods.data?.pods ?? []} />}
-        {tab === "Log" && <Log id={id} ended={ENDED.has(w.phase)} started={w.startedAt !== null} stopped={w.phase === "Stopped"} />}
-        {tab === "Spec" && <pre className="spec">{JSON.stringify(detail.data?.spec ?? {}, null, 2)}</pre>}
+      <div className="pnscroll">
+        {w.phase === "Pending" && <Why w={w} explains={explains} onExplain={() => setExplains(true)} />}
+        {w.phase === "Failed" && <section className="ans badly">{w.phaseMessage}</section>}
+        <div className="tabs" role="tablist" aria-label="Parts">
+          {TABS.map((t) => (
+            <button key={t} type="button" role="tab" aria-selected={t === tab} className={t === tab ? "on" : ""} onClick={() => setTab(t)}>
+              {t}
+              {t === "Pods" && <b>{pods.data?.pods.length ?? ""}</b>}
+            </button>
+          ))}
+        </div>
+        <div className="pnbody" role="tabpanel" aria-label={tab} tabIndex={0}>
+          {tab === "Overview" && <Overview w={w} history={detail.data?.history ?? []} />}
+          {tab === "Pods" && <Pods pods={pods.data?.pods ?? []} />}
+          {tab === "Log" && <Log id={id} ended={ENDED.has(w.phase)} started={w.startedAt !== null} stopped={w.phase === "Stopped"} />}
+          {tab === "Spec" && <pre className="spec">{JSON.stringify(detail.data?.spec ?? {}, null, 2)}</pre>}
+        </div>
       </div>
       <div className="pnfoot">
         <code className="cmd">
@@ -86,21 +89,21 @@ export function Panel({ id, row, onClose }: { id: string; row: Workload | undefi
 
 function Why({ w, explains, onExplain }: { w: Workload; explains: boolean; onExplain: () => void }) {
   const found = useQuery({ queryKey: ["explain", w.id, w.phaseMessage], queryFn: () => get<Explanation>(`/api/fairlead/v1/workloads/${w.id}/explain`), enabled: explains && !w.nextTryAt });
-  const first = w.reasons[0]?.message ?? w.phaseMessage;
-  const reasons = found.data?.reasons ?? w.reasons;
+  const [first, ...others] = found.data?.reasons.length ? found.data.reasons : w.reasons;
+  const place = line(found.data?.place ?? w.place, found.data?.waiting ?? w.waiting);
   return (
-    <section className="ans" aria-live="polite">
-      <p className="answer">{first}.</p>
-      {found.data?.place ? (
+    <section className="ans" aria-label="Why it waits" aria-live="polite">
+      <p className="answer">{first?.message ?? w.phaseMessage}.</p>
+      {(place || first) && (
         <p>
-          {found.data.place} of {found.data.waiting} in line.
+          {place} {first && <code>{first.code}</code>}
         </p>
-      ) : null}
-      {reasons.length > 1 && (
-        <ul className="causes">
-          {reasons.map((r) => (
+      )}
+      {others.length > 0 && (
+        <ul className="causes" aria-label="Also">
+          {others.map((r) => (
             <li key={r.code + r.message}>
-              {r.message} <code>{r.code}</code>
+              {r.message}. <code>{r.code}</code>
             </li>
           ))}
         </ul>
@@ -131,12 +134,18 @@ function Why({ w, explains, onExplain }: { w: Workload; explains: boolean; onExp
   );
 }
 
+function line(place: number, waiting: number): string {
+  if (!place) return "";
+  if (waiting === 1) return "Nobody else is in its line.";
+  return place === 1 ? `First of ${waiting} in line.` : `${place} of ${waiting} in line.`;
+}
+
 function Overview({ w, history }: { w: Workload; history: WorkloadDetail["history"] }) {
   const live = useLive();
-  const queue = live.queues.find((q) => q.kind === "project" && q.name === w.projectName && q.pool === (w.currentNodePools[0] ?? "default"));
+  const queue = live.queues.find((q) => q.kind === "project" && q.name === w.projectName && q.pool === poolOf(w));
   const use = queue ? useOf(queue) : undefined;
   const max = use ? Math.max(1, use.used + use.waiting, use.deserved, use.fair, use.limit) : 1;
-  const amount = w.requestedGpuMemoryMib ? `${asked(w)} of GPU memory` : count(w.requestedGpus, "GPU");
+  const amount = askedInFull(w);
   const each = w.requestedPods.number > 1 ? `${w.requestedPods.number} pods, ${amount}, all at once` : amount;
   return (
     <>
@@ -153,7 +162,7 @@ function Overview({ w, history }: { w: Workload; history: WorkloadDetail["histor
           <dt>Runs on</dt>
           <dd>{w.nodes.join(", ") || "–"}</dd>
           <dt>Node pool</dt>
-          <dd>{w.currentNodePools[0] ?? "default"}</dd>
+          <dd>{poolOf(w)}</dd>
           <dt>Priority</dt>
           <dd>
             {w.priorityClassName} <span className="fa">· {w.preemptible ? "may be stopped for others" : "is not stopped for others"}</span>
@@ -184,8 +193,11 @@ function Overview({ w, history }: { w: Workload; history: WorkloadDetail["histor
       </section>
       {use && (
         <section className="ps">
-          <h3>
-            {w.projectName} on {queue?.pool}
+          <h3 className="row">
+            <span className="sp">
+              {w.projectName} on {queue?.pool}
+            </span>
+            <Link href={`/projects?p=${encodeURIComponent(w.projectName)}`}>Project</Link>
           </h3>
           <QuotaBar use={use} max={max} name={w.projectName} />
           <p className="sm fa">{sentenceOf(use)}</p>
@@ -240,27 +252,29 @@ function Acts({ w }: { w: Workload }) {
       setProblem(error instanceof Problem ? `${error.message} ${error.details}` : String(error));
     }
   }
+  const isOffline = useLive().state === "offline";
+  const why = isOffline ? "Offline: nothing can be changed now" : undefined;
   return (
-    <>
+    <span className="acts">
       {problem && (
         <span role="alert" className="bad sm">
           {problem}
         </span>
       )}
       {w.suspended || w.phase === "Stopped" ? (
-        <button type="button" className="b" onClick={() => void act("POST", "/resume")}>
+        <button type="button" className="b" disabled={isOffline} title={why} onClick={() => void act("POST", "/resume")}>
           Resume
         </button>
       ) : (
         w.actionsSupport.suspend && (
-          <button type="button" className="b" onClick={() => void act("POST", "/suspend")}>
+          <button type="button" className="b" disabled={isOffline} title={why} onClick={() => void act("POST", "/suspend")}>
             Suspend
           </button>
         )
       )}
-      <button type="button" className={sure ? "b danger" : "b"} onBlur={() => setSure(false)} onClick={() => (sure ? void act("DELETE", "") : setSure(true))}>
+      <button type="button" className={sure ? "b danger" : "b"} disabled={isOffline} title={why} onBlur={() => setSure(false)} onClick={() => (sure ? void act("DELETE", "") : setSure(true))}>
         {sure ? `Delete ${w.name}` : "Delete"}
       </button>
-    </>
+    </span>
   );
 }

@@ -4,16 +4,17 @@ import { useLive } from "../data/live";
 import type { Workload } from "../data/types";
 import { ATTENTION, ENDED, asked, count, gpus, span } from "../data/words";
 import { Icon } from "../parts/Icon";
+import { useNarrow } from "../parts/narrow";
 import { Pill } from "../parts/Pill";
 import { Table, type Column } from "../parts/Table";
 import { Panel } from "./Panel";
 
-const VIEWS: [id: string, text: string, holds: (w: Workload) => boolean][] = [
-  ["all", "Everyone", () => true],
-  ["attention", "Needs attention", (w) => ATTENTION.has(w.phase)],
-  ["waiting", "Waiting", (w) => w.phase === "Pending"],
-  ["running", "Running", (w) => w.phase === "Running"],
-  ["finished", "Finished", (w) => ENDED.has(w.phase)],
+const VIEWS: [id: string, text: string, short: string, holds: (w: Workload) => boolean][] = [
+  ["all", "Everyone", "All", () => true],
+  ["attention", "Needs attention", "Attention", (w) => ATTENTION.has(w.phase)],
+  ["waiting", "Waiting", "Waiting", (w) => w.phase === "Pending"],
+  ["running", "Running", "Running", (w) => w.phase === "Running"],
+  ["finished", "Finished", "Ended", (w) => ENDED.has(w.phase)],
 ];
 
 const ORDER = ["Failed", "Degraded", "Pending", "Creating", "Initializing", "Resuming", "Running", "Stopping", "Deleting"];
@@ -31,13 +32,14 @@ export function Workloads() {
   const live = useLive();
   const [query, setQuery] = useSearchParams();
   const [, go] = useLocation();
+  const narrow = useNarrow();
   const filter = useRef<HTMLInputElement>(null);
   const view = VIEWS.find(([id]) => id === query.get("view")) ?? VIEWS[0]!;
   const text = query.get("q") ?? "";
   const project = query.get("project") ?? "";
   const openId = query.get("w");
   const inScope = useMemo(() => live.workloads.filter((w) => matches(w, text, project)), [live.workloads, text, project]);
-  const rows = useMemo(() => inScope.filter(view[2]).sort(attentionFirst), [inScope, view]);
+  const rows = useMemo(() => inScope.filter(view[3]).sort(attentionFirst), [inScope, view]);
   const opened = openId ? live.workloads.find((w) => w.id === openId) : undefined;
 
   function set(changes: Record<string, string | null>) {
@@ -74,9 +76,9 @@ export function Workloads() {
         </p>
       </div>
       <div className="tabs" role="tablist" aria-label="Saved views">
-        {VIEWS.map(([id, name, holds]) => (
+        {VIEWS.map(([id, name, short, holds]) => (
           <Link key={id} role="tab" aria-selected={id === view[0]} className={id === view[0] ? "on" : ""} href={href(query, { view: id === "all" ? null : id })}>
-            {name}
+            {narrow ? short : name}
             <b>{inScope.filter(holds).length}</b>
           </Link>
         ))}
@@ -114,7 +116,7 @@ export function Workloads() {
 }
 
 function Card({ w }: { w: Workload }) {
-  const line = w.phase === "Pending" && w.waiting > 0 ? ` · place ${w.place} of ${w.waiting} in line` : "";
+  const line = w.phase === "Pending" && w.place > 0 && w.waiting > 1 ? ` · ${w.place} of ${w.waiting} in line` : "";
   return (
     <>
       <span className="row">
@@ -122,29 +124,45 @@ function Card({ w }: { w: Workload }) {
         <span className="sp" />
         <span className="mu nw">{lasts(w)}</span>
       </span>
-      <span className="row an">
+      <span className="row">
         <Pill phase={w.phase} />
-        <Now w={w} />
+        <span className="mu sm el">
+          {w.projectName} · {askedShort(w)}
+          {line}
+        </span>
       </span>
-      <span className="mu sm el">
-        {w.projectName} · {count(w.requestedGpus, "GPU")}
-        {line}
+      <span className="sm two">
+        {where(w)} <Tags w={w} />
       </span>
     </>
   );
 }
 
+const askedShort = (w: Workload): string => (w.requestedGpuMemoryMib ? asked(w) : count(w.requestedGpus, "GPU"));
+
 function Now({ w }: { w: Workload }) {
-  const text = w.phase === "Running" && w.nodes.length ? (w.nodes.length === 1 ? w.nodes[0] : count(w.nodes.length, "node")) : w.phaseMessage;
+  const text = where(w);
   return (
     <span className="now">
       <span className="mu el" title={text}>
         {text}
       </span>
+      <Tags w={w} />
+    </span>
+  );
+}
+
+function where(w: Workload): string {
+  return w.phase === "Running" && w.nodes.length ? (w.nodes.length === 1 ? w.nodes[0]! : count(w.nodes.length, "node")) : w.phaseMessage;
+}
+
+function Tags({ w }: { w: Workload }) {
+  return (
+    <>
       {w.borrowedGpus > 0 && <span className="tag lend gap">{gpus(w.borrowedGpus)} borrowed</span>}
       {w.evictions > 0 && w.phase === "Pending" && <span className="tag wait gap">stopped for others</span>}
       {w.simulated && w.allocatedGpus > 0 && <span className="tag gap">simulated</span>}
-    </span>
+    </>
   );
 }
 

@@ -16,7 +16,7 @@ export function Finder({ opened, onClose, pages }: { opened: boolean; onClose: (
     () => [
       ...pages.map((p) => ({ id: p.href, icon: p.icon, text: p.text, more: "page", href: p.href, command: "" })),
       ...live.workloads.map((w) => ({ id: w.id, icon: "list", text: w.name, more: `${w.phase} · ${w.projectName}`, href: `/workloads?w=${w.id}`, command: `fairlead describe ${w.name} -p ${w.projectName}` })),
-      ...live.queues.map((q) => ({ id: `${q.kind}/${q.pool}/${q.name}`, icon: "tree", text: q.name, more: q.kind, href: "/projects", command: `fairlead ${q.kind} list` })),
+      ...live.queues.map((q) => ({ id: `${q.kind}/${q.pool}/${q.name}`, icon: "tree", text: q.name, more: q.kind, href: q.kind === "project" ? `/projects?p=${encodeURIComponent(q.name)}` : "/projects", command: `fairlead ${q.kind} list` })),
       ...live.nodes.map((n) => ({ id: n.name, icon: "srv", text: n.name, more: `node · ${n.status}`, href: "/nodes", command: "fairlead node list" })),
     ],
     [live, pages],

@@ -6,6 +6,7 @@ import { Link, useLocation } from "wouter";
 import type { Session } from "../App";
 import { get } from "../data/api";
 import { type Snapshot, useLive } from "../data/live";
+import { needsPerson } from "../data/machines";
 import type { Status } from "../data/types";
 import { ATTENTION, clock, clockSeconds } from "../data/words";
 import { Finder } from "./Finder";
@@ -28,11 +29,11 @@ export function Frame({ session, onSignOut, children }: { session: Session; onSi
   const [theme, toggle] = useTheme();
   const narrow = useNarrow();
   const live = useLive();
-  const status = useQuery({ queryKey: ["status", live.state], queryFn: () => get<Status>("/api/fairlead/v1/status") }).data;
+  const status = useStatus(session.username, live.state);
   const cluster = status?.clusters[0];
   const waiting = live.workloads.filter((w) => w.phase === "Pending").length;
   const attention = live.workloads.filter((w) => ATTENTION.has(w.phase)).length;
-  const sick = live.nodes.filter((n) => n.status === "NotReady").length;
+  const sick = live.nodes.filter(needsPerson).length;
 
   useEffect(() => {
     let chord = false;
@@ -133,6 +134,15 @@ export function Frame({ session, onSignOut, children }: { session: Session; onSi
       <Keys opened={keys} onClose={() => setKeys(false)} />
     </div>
   );
+}
+
+// Asked again each time the stream is back; kept as last known while it is away, and taken away where the reader lost the right to it.
+function useStatus(username: string, state: Snapshot["state"]): Status | undefined {
+  const { data, refetch } = useQuery({ queryKey: ["status", username], queryFn: () => get<Status>("/api/fairlead/v1/status"), enabled: false });
+  useEffect(() => {
+    if (state === "live") void refetch();
+  }, [state, refetch]);
+  return state === "denied" ? undefined : data;
 }
 
 function said(live: Snapshot): string {

@@ -18,7 +18,7 @@ type Props<T> = {
   card: (row: T) => ReactNode;
 };
 
-const CARD = 90;
+const CARD = 100;
 
 export function Table<T>({ label, rows, columns, keyOf, selected, onSelect, onOpen, empty, card }: Props<T>) {
   const box = useRef<HTMLDivElement>(null);

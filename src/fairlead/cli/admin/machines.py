@@ -11,7 +11,7 @@ from fairlead.cli import output
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import plain
 from fairlead.cli.words import command
-from fairlead.wire.amounts import number
+from fairlead.wire.amounts import gib, number
 
 
 @click.group()
@@ -40,7 +40,7 @@ def list_nodes(**more: Any) -> None:
                 f"{number(sum(g['used_milli'] for g in r['gpus']) / 1000)}/{len(r['gpus'])}",
                 f"{r['gpuInfo']['gpuType']}{' (simulated)' if r['simulated'] else ''}" if r["gpuInfo"] else "-",
                 f"{number(r['cpuUsedMilli'] / 1000)}/{number(r['cpuMilli'] / 1000)}",
-                f"{r['memoryUsedBytes'] >> 30}/{r['memoryBytes'] >> 30} GiB",
+                f"{gib(r['memoryUsedBytes']).removesuffix(' GiB')}/{gib(r['memoryBytes'])}",
                 r["runtime"].partition(":")[0],
             ]
             for r in rows
