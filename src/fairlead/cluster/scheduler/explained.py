@@ -72,7 +72,7 @@ _SENTENCES: dict[str, Callable[[Fix], str]] = {
     "drop-selector": lambda f: f"Drop its node selector {f.subject}".rstrip(),
     "drop-affinity": lambda f: f"Drop its node affinity {f.subject}".rstrip(),
     "add-tolerations": lambda f: f"Let it tolerate the taint {f.subject}".rstrip(),
-    "lower-minimum": lambda f: f"Let it start with {f.amount} pods instead of {f.before}",
+    "lower-minimum": lambda f: f"Let it start with {f.amount} pod{'' if f.amount == 1 else 's'} instead of {f.before}",
     "raise-priority": lambda f: f"Raise its priority to {f.amount} (now {f.before})",
     "make-preemptible": lambda _: "Make it preemptible",
     "make-non-preemptible": lambda _: "Make it non-preemptible",
