@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import decisions, placement, plain, product, scale
+from bench import decisions, pages, placement, plain, product, scale
 from bench.rows import HEADER, HERE, Row, bounds, judged, line
 
 
@@ -43,6 +43,7 @@ def _rows(options: argparse.Namespace) -> Iterator[Row]:
     yield from decisions.rows(options.only)
     yield from scale.rows(options.only)
     yield from product.rows(options.only)
+    yield from pages.rows(options.only)
     yield from plain.rows(options.only, options.seeds)
     yield from placement.rows(options.only, options.openb, options.seeds)
 

@@ -59,7 +59,7 @@ def rows(only: str) -> Iterator[Row]:
     names = ("help", "list", "embedded-start", "embedded-memory", "page-of-10000")
     if not any(only in f"product.{name}" for name in names):
         return
-    with _running() as product:
+    with running() as product:
         for name in names:
             if only in f"product.{name}":
                 yield _MEASURES[name](product)
@@ -107,7 +107,7 @@ def _memory(product: Product) -> Row:
 
 def _page(product: Product) -> Row:
     """p95 of one page of a list of 10,000 workloads, over HTTP, on SQLite."""
-    _fill(product)
+    fill(product)
     state, token = product.state(), json.loads((product.data / "cli-token.json").read_text())["token"]
     address = f"{state['url']}/api/v1/workloads?limit={PAGE}&offset="
     taken = sorted(_ms(lambda at=at: _get(address + str(at), token)) for at in range(0, WORKLOADS, PAGE))
@@ -115,7 +115,7 @@ def _page(product: Product) -> Row:
     return Row("product.page-of-10000", (round(taken[int(len(taken) * 0.95) - 1], 1),), "ms", note)
 
 
-def _fill(product: Product) -> None:
+def fill(product: Product) -> None:
     """Rows straight into the stopped control plane's database: the cluster was told nothing of them."""
     import sqlite3
 
@@ -154,7 +154,8 @@ def _ms(action: Any) -> float:
 
 
 @contextmanager
-def _running() -> Iterator[Product]:
+def running() -> Iterator[Product]:
+    """A Fairlead of one's own, stopped and forgotten afterwards."""
     with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as folder:
         product = Product(Path(folder))
         product.up()
