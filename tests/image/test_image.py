@@ -19,7 +19,7 @@ from tests.parts import image
 from tests.parts.build import Unavailable
 from tests.parts.image import NAME
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 MOST_BYTES = 250_000_000
 
@@ -72,7 +72,10 @@ def test_nothing_in_it_raises_rights_or_says_where_it_was_built(archive: Path) -
 
 
 def test_the_same_inputs_give_the_same_bytes(archive: Path, tmp_path: Path) -> None:
-    image.build(tmp_path / "again.tar")
+    try:
+        image.build(tmp_path / "again.tar")
+    except Unavailable as reason:
+        pytest.skip(str(reason))
     assert (tmp_path / "again.tar").read_bytes() == archive.read_bytes()
 
 

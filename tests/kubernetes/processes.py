@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.parts.apiserver import ApiServer, free_ports, stop
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds to wait for anything."""
 
 

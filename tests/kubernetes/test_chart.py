@@ -16,7 +16,7 @@ from tests.parts.apiserver import ApiServer, api_server
 from tests.parts.build import Unavailable
 from tests.parts.helm import helm
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.slow, pytest.mark.timeout(900)]
 
 CHART = Path(__file__).parents[2] / "deploy" / "chart"
 NEWEST = ("--kube-version", "1.34.0")

@@ -28,7 +28,7 @@ from fairlead.objects.json import JsonObject
 from fairlead.objects.meta import ObjectMeta
 from fairlead.wire.explain import AUDIENCE
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.slow, pytest.mark.timeout(900)]
 
 Right = tuple[str, str, str]
 """(API group, resource or resource/subresource, verb)."""

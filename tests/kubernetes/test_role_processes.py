@@ -28,7 +28,7 @@ from fairlead.objects.json import JsonObject
 from fairlead.objects.meta import ObjectMeta
 from fairlead.wire.explain import AUDIENCE
 
-pytestmark = pytest.mark.kubernetes
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
 AGENT = "system:serviceaccount:fairlead:fairlead-agent"
 

@@ -13,6 +13,15 @@ from tests.parts.debian import program
 
 ROOT = Path(__file__).parents[2]
 NAME = "fairlead:test"
+_UNREACHED = (
+    "Failed to fetch",
+    "Could not connect",
+    "Could not resolve",
+    "Temporary failure",
+    "Read timed out",
+    "Max retries exceeded",
+)
+"""What apt and pip say where their registry does not answer."""
 
 
 def image() -> Path:
@@ -34,6 +43,8 @@ def build(target: Path) -> None:
     part = target.with_suffix(".part")
     command = [sys.executable, str(ROOT / "deploy" / "image" / "build.py"), str(part), "--name", NAME]
     done = subprocess.run(command, capture_output=True, text=True)
+    if any(word in done.stderr for word in _UNREACHED):
+        raise Unavailable(f"what the image is made of could not be fetched: {done.stderr[-400:]}")
     if done.returncode:
         raise RuntimeError(f"the image could not be built: {done.stderr[-2000:]}")
     part.rename(target)
