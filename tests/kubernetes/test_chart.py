@@ -130,6 +130,13 @@ def test_no_right_is_given_to_everything(program: Helm) -> None:
         assert not any("*" in part for words in rule.values() for part in words), rule
 
 
+def test_in_shadow_mode_the_scheduler_may_write_nothing_of_the_cluster(program: Helm) -> None:
+    objects = program.objects("--set", "scheduler.mode=shadow")
+    (role,) = (o for o in objects if o["kind"] == "ClusterRole" and o["metadata"]["name"] == "fairlead-scheduler")
+    may = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    assert {what for what in may if what[1] not in ("list", "watch")} == {("tokenreviews", "create")}
+
+
 def test_it_is_installed_upgraded_rolled_back_and_removed(audited: ApiServer, tmp_path: Path) -> None:
     program = Helm(_helm(3), tmp_path, audited.write_kubeconfig(tmp_path / "kubeconfig"))
     said = program.ok("install", "fairlead", str(CHART), "-n", "fairlead", "--create-namespace", "--no-hooks")

@@ -139,6 +139,7 @@ role:
   namespace: {{ .Release.Namespace }}
 scheduler:
   names: {{ toJson .Values.schedulerNames }}
+  mode: {{ .Values.scheduler.mode }}
   explainFor: ["system:serviceaccount:{{ .Release.Namespace }}:fairlead-agent"]
 controllers:
   webhooks: {{ and .Values.admission.enabled (not .Values.admission.certManager.enabled) }}

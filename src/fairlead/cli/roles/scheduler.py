@@ -27,7 +27,7 @@ class _Told:
 
 async def main(settings: RoleTree) -> None:
     """Runs until a signal; one of them acts at a time."""
-    options = SchedulerOptions(names=settings.scheduler.names)
+    options = SchedulerOptions(names=settings.scheduler.names, shadow=settings.scheduler.mode == "shadow")
 
     def make(parts: Parts) -> _Told:
         return _Told(Scheduler(parts.client, parts.clock, options), parts.client, settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from fairlead.runtime.settings import Settings
@@ -12,6 +14,8 @@ class SchedulerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     names: tuple[str, ...] = ("fairlead",)
     """Names by which pods ask for it; controllers and admission go by them too."""
+    mode: Literal["act", "shadow"] = "act"
+    """`shadow`: decides beside another scheduler, does nothing, and tells in its log and metrics what it would have done."""
     explain_port: int = 8082
     """Where it tells the agent why work waits; 0 for a free one."""
     explain_for: tuple[str, ...] = ("system:serviceaccount:fairlead:fairlead-agent",)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from fairlead.cluster.scheduler.apply import Applier, Known
 from fairlead.cluster.scheduler.explained import to_json
 from fairlead.cluster.scheduler.queues import QueueStatuses
+from fairlead.cluster.scheduler.shadow import Shadow
 from fairlead.cluster.scheduler.verdicts import Verdicts
 from fairlead.cluster.scheduler.world import NEVER_FAILED, Retry, World
 from fairlead.kube.client import Client
@@ -30,6 +31,8 @@ class SchedulerOptions(Struct, frozen=True, kw_only=True):
 
     names: tuple[str, ...] = ("fairlead",)
     policy: Policy = Policy()
+    shadow: bool = False
+    """Decides beside another scheduler, does nothing, and tells what it would have done."""
     settle: float = 0.02
     """Changes that come this close together are decided on together."""
     longest: float = 5.0
@@ -49,6 +52,7 @@ class Scheduler:
         self._applier = Applier(client, clock, self.world.assumed, self.options.names[0])
         self._queues = QueueStatuses(client)
         self._warm: dict[str, Warm] = {}
+        self._shadow = Shadow() if self.options.shadow else None
         self._verdicts = Verdicts(self._applier, self.world.groups)
         self._retries: dict[str, Retry] = {}
         self._aside: set[str] = set()
@@ -86,10 +90,16 @@ class Scheduler:
                 groups={g.uid: g for g in snapshot.groups},
                 first=_speakers(snapshot),
             )
-            failed = await self._applier.apply(plan.commands, known)
-            self._note_failures(failed, snapshot)
-            await self._verdicts.write(pool, plan, known)
-            await self._queues.write(snapshot, plan.fair_share)
+            if self._shadow is not None:
+                self._shadow.note(plan, known, _pods_of(snapshot))
+            else:
+                await self._act(pool, snapshot, plan, known)
+
+    async def _act(self, pool: str, snapshot: Snapshot, plan: Plan, known: Known) -> None:
+        failed = await self._applier.apply(plan.commands, known)
+        self._note_failures(failed, snapshot)
+        await self._verdicts.write(pool, plan, known)
+        await self._queues.write(snapshot, plan.fair_share)
 
     async def explain(self, namespace: str, workload: str) -> bytes:
         """Why a workload waits, and what would start it, as JSON.
@@ -157,3 +167,10 @@ def _speakers(snapshot: Snapshot) -> dict[str, str]:
         if (best := found.get(pod.group)) is None or key < best:
             found[pod.group] = key
     return {group: uid for group, (_, _, _, uid) in found.items()}
+
+
+def _pods_of(snapshot: Snapshot) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for pod in snapshot.pods:
+        found.setdefault(pod.group, []).append(pod.uid)
+    return found
