@@ -8,7 +8,7 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from fairlead.runtime.errors import Invalid
+from fairlead.runtime.listening import listening
 
 READY = ""
 """What `waits_for` gives once nothing is waited for."""
@@ -23,25 +23,9 @@ class Health:
 
     async def run(self) -> None:
         """Serve until cancelled. Raises: Invalid where the port is taken."""
-        application = web.Application()
-        application.add_routes(
-            [web.get("/healthz", _alive), web.get("/readyz", self._ready), web.get("/metrics", _metrics)]
-        )
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, self._host, self.port)
-            try:
-                await site.start()
-            except OSError as error:
-                raise Invalid(
-                    f"Port {self.port} cannot be listened on: {error.strerror or error}.",
-                    hint="Set role.healthPort to a free one.",
-                ) from error
-            self.port = runner.addresses[0][1]
+        routes = [web.get("/healthz", _alive), web.get("/readyz", self._ready), web.get("/metrics", _metrics)]
+        async with listening(routes, self._host, self.port, "role.healthPort") as self.port:
             await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
 
     async def _ready(self, _request: web.Request) -> web.Response:
         waits_for = self._waits_for()

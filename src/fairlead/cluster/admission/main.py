@@ -22,6 +22,7 @@ from fairlead.kube.client import Client
 from fairlead.objects.json import JsonObject
 from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Invalid
+from fairlead.runtime.listening import listening
 from fairlead.runtime.logs import logger
 
 _LOOK_SECONDS = 10.0
@@ -66,37 +67,21 @@ class Admission:
         Raises: Invalid where the certificate cannot be read at the start, or the port is taken.
         """
         self._load()
-        application = web.Application(client_max_size=8 << 20)
-        application.add_routes(
-            [
-                web.post("/mutate", self._mutate),
-                web.post("/validate", self._validate),
-                web.get("/healthz", self._alive),
-                web.get("/readyz", self._ready),
-            ]
-        )
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        try:
-            async with asyncio.TaskGroup() as group:
-                for cache in self._observed.caches():
-                    group.create_task(cache.run(), name=f"admission.cache.{cache.kind.plural}")
-                await self._listen(runner)
-                await self._renew()
-        finally:
-            await runner.cleanup()
-
-    async def _listen(self, runner: web.AppRunner) -> None:
-        site = web.TCPSite(runner, self._options.host, self._options.port, ssl_context=self._tls)
-        try:
-            await site.start()
-        except OSError as error:
-            raise Invalid(
-                f"Port {self._options.port} cannot be listened on: {error.strerror or error}.",
-                hint="Set admission.port to a free one.",
-            ) from error
-        self.port = runner.addresses[0][1]
-        self._log.info("listening", port=self.port)
+        routes = [
+            web.post("/mutate", self._mutate),
+            web.post("/validate", self._validate),
+            web.get("/healthz", self._alive),
+            web.get("/readyz", self._ready),
+        ]
+        options = self._options
+        async with (
+            listening(routes, options.host, options.port, "admission.port", self._tls) as self.port,
+            asyncio.TaskGroup() as group,
+        ):
+            self._log.info("listening", port=self.port)
+            for cache in self._observed.caches():
+                group.create_task(cache.run(), name=f"admission.cache.{cache.kind.plural}")
+            await self._renew()
 
     # the certificate
 

@@ -14,7 +14,8 @@ from aiohttp import web
 from fairlead.kube.client import Client
 from fairlead.objects.json import JsonObject
 from fairlead.objects.kinds import foreign
-from fairlead.runtime.errors import FairleadError, Invalid, NotFound, Retryable
+from fairlead.runtime.errors import FairleadError, NotFound, Retryable
+from fairlead.runtime.listening import listening
 from fairlead.runtime.logs import logger
 from fairlead.wire.explain import AUDIENCE, PATH
 
@@ -39,23 +40,9 @@ class Door:
 
     async def run(self) -> None:
         """Raises: Invalid where the port is taken."""
-        application = web.Application()
-        application.add_routes([web.get(PATH + "/{namespace}/{workload}", self._explain)])
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, self._host, self.port)
-            try:
-                await site.start()
-            except OSError as error:
-                raise Invalid(
-                    f"Port {self.port} cannot be listened on: {error.strerror or error}.",
-                    hint="Set scheduler.explainPort to a free one.",
-                ) from error
-            self.port = runner.addresses[0][1]
+        routes = [web.get(PATH + "/{namespace}/{workload}", self._explain)]
+        async with listening(routes, self._host, self.port, "scheduler.explainPort") as self.port:
             await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
 
     async def _explain(self, request: web.Request) -> web.Response:
         token = request.headers.get("Authorization", "").partition(" ")[2]
