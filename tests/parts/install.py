@@ -9,25 +9,32 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from tests.parts import podman, postgres
-from tests.parts.build import Unavailable, binary
+from tests.parts.build import COMPONENTS, Unavailable, binary, shared_caches
+from tests.parts.cluster import programs
 from tests.parts.debian import program
 
 PROGRAMS = (
     ("etcd", "etcd-server"),
     ("chromium", "chromium"),
     *podman.PROGRAMS,
+    *programs.PACKAGES,
 )
 
 
 def main() -> None:
     """Installs packages, builds components; one line each."""
-    for name, *packages in PROGRAMS:
-        _tell(f"package {packages[0]}", lambda name=name, packages=packages: program(name, *packages))
+    for name, *packages in dict.fromkeys(PROGRAMS):
+        _tell(f"package {packages[0]}", partial(program, name, *packages))
+    _tell("package containernetworking-plugins", programs.network_plugins)
     if postgres.tools() is None:
         _tell("package postgresql", postgres.install)
-    _tell("kube-apiserver (built once, some minutes)", lambda: binary("kube-apiserver"))
+    with shared_caches() as caches:
+        for component in COMPONENTS:
+            _tell(f"{component} (built once, some minutes)", partial(binary, component, Path(caches)))
 
 
 def _tell(what: str, get: Callable[[], object]) -> None:
