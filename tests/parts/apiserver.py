@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from tests.parts.debian import program
 
 TOKEN = "test-admin-token"
 USER_TOKEN = "test-user-token"
+_ALONE = ("--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none")
+"""Nobody makes service accounts, and no pod dials the server."""
 
 
 @dataclass(frozen=True)
@@ -39,24 +41,22 @@ class ApiServer:
 
     def write_kubeconfig(self, path: Path) -> Path:
         """Write a kubeconfig of the administrator."""
-        path.write_text(
-            json.dumps(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Config",
-                    "current-context": "test",
-                    "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-                    "clusters": [
-                        {
-                            "name": "test",
-                            "cluster": {"server": self.url, "certificate-authority": str(self.folder / "ca.crt")},
-                        }
-                    ],
-                    "users": [{"name": "test", "user": {"token": self.token}}],
-                }
-            )
-        )
+        path.write_text(kubeconfig(self.url, self.folder / "ca.crt", {"token": self.token}))
         return path
+
+
+def kubeconfig(url: str, ca: Path, user: Mapping[str, str]) -> str:
+    """Give the text of a kubeconfig."""
+    cluster = {"server": url, "certificate-authority": str(ca)}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "test", "user": dict(user)}],
+    }
+    return json.dumps(config, indent=1)
 
 
 @contextlib.contextmanager
@@ -71,8 +71,16 @@ def api_server(*, audit: bool = False, extra: tuple[str, ...] = ()) -> Iterator[
         etcd_port, peer_port, port = free_ports(3)
         audit_log = folder / "audit.log" if audit else None
         for name, command in (
-            ("etcd", _etcd(etcd, folder, etcd_port, peer_port)),
-            ("api", [*_kube_apiserver(server, folder, etcd_port, port), *_audit(folder, audit_log), *extra]),
+            ("etcd", etcd_command(etcd, folder, etcd_port, peer_port)),
+            (
+                "api",
+                [
+                    *kube_apiserver_command(server, folder, etcd_port, "127.0.0.1", port),
+                    *_ALONE,
+                    *_audit(folder, audit_log),
+                    *extra,
+                ],
+            ),
         ):
             with (folder / f"{name}.log").open("wb") as log:
                 processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder))
@@ -115,7 +123,8 @@ def stop(processes: list[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def _etcd(etcd: Path, folder: Path, port: int, peer: int) -> list[str]:
+def etcd_command(etcd: Path, folder: Path, port: int, peer: int) -> list[str]:
+    """Give the command of an etcd on the loopback address."""
     client, peers = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer}"
     return [
         str(etcd),
@@ -129,12 +138,13 @@ def _etcd(etcd: Path, folder: Path, port: int, peer: int) -> list[str]:
     ]
 
 
-def _kube_apiserver(server: Path, folder: Path, etcd_port: int, port: int) -> list[str]:
+def kube_apiserver_command(server: Path, folder: Path, etcd_port: int, address: str, port: int) -> list[str]:
+    """Give the command of an API server; who may do what, and admission, are the caller's to add."""
     return [
         str(server),
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
+        f"--bind-address={address}",
+        f"--advertise-address={address}",
         f"--secure-port={port}",
         f"--tls-cert-file={folder / 'api.crt'}",
         f"--tls-private-key-file={folder / 'api.key'}",
@@ -144,9 +154,6 @@ def _kube_apiserver(server: Path, folder: Path, etcd_port: int, port: int) -> li
         f"--service-account-key-file={folder / 'sa.pub'}",
         f"--service-account-signing-key-file={folder / 'sa.key'}",
         "--service-cluster-ip-range=10.96.0.0/16",
-        "--authorization-mode=RBAC",
-        "--disable-admission-plugins=ServiceAccount",
-        "--endpoint-reconciler-type=none",
         "--allow-privileged=true",
         "--max-requests-inflight=4000",
         "--max-mutating-requests-inflight=2000",
@@ -163,18 +170,31 @@ def _audit(folder: Path, log: Path | None) -> list[str]:
 
 
 def _wait_ready(server: ApiServer, processes: list[subprocess.Popen[bytes]]) -> None:
-    context = ssl.create_default_context(cadata=server.ca.decode())
-    request = urllib.request.Request(f"{server.url}/readyz", headers={"authorization": f"Bearer {server.token}"})
     end = time.monotonic() + 90
     while time.monotonic() < end:
         if any(process.poll() is not None for process in processes):
             break
-        with (
-            contextlib.suppress(OSError),
-            urllib.request.urlopen(request, context=context, timeout=5) as answer,
-        ):
-            if answer.status == 200:
-                return
+        if is_ready(server.url, server.token, server.ca):
+            return
         time.sleep(0.05)
     logs = "\n".join(path.read_text(errors="replace")[-1500:] for path in sorted(server.folder.glob("*.log")))
     raise RuntimeError(f"the API server did not become ready:\n{logs}")
+
+
+def is_ready(url: str, token: str, ca: bytes) -> bool:
+    """Ask an API server whether it is ready."""
+    try:
+        return ask(f"{url}/readyz", token, ca) == b"ok"
+    except OSError:
+        return False
+
+
+def ask(url: str, token: str, ca: bytes) -> bytes:
+    """Give what an API server answers. Raises: OSError, also for a refusal."""
+    context = ssl.create_default_context(cadata=ca.decode())
+    request = urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})
+    direct = urllib.request.ProxyHandler({})
+    with urllib.request.build_opener(direct, urllib.request.HTTPSHandler(context=context)).open(
+        request, timeout=5
+    ) as it:
+        return bytes(it.read())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -15,42 +17,55 @@ _PEM = serialization.Encoding.PEM
 _PLAIN = serialization.NoEncryption()
 
 
-def write(folder: Path) -> None:
-    """Write ca.crt, api.crt, api.key, admin.crt, admin.key, sa.key and sa.pub."""
+@dataclass(frozen=True)
+class Leaf:
+    """Whose certificate one is, and where its owner is reached beside the loopback address."""
+
+    common_name: str
+    organization: str = ""
+    addresses: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+LEAVES = {"api": Leaf("kube-apiserver"), "admin": Leaf("test-admin", "system:masters")}
+
+
+def write(folder: Path, leaves: Mapping[str, Leaf] = LEAVES) -> None:
+    """Write ca.crt, sa.key, sa.pub, and NAME.crt and NAME.key of each leaf."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = _certificate("test-ca", authority_key, None, authority_key)
+    authority = _certificate(Leaf("test-ca"), authority_key, None, authority_key)
     (folder / "ca.crt").write_bytes(authority.public_bytes(_PEM))
-    _leaf(folder, "api", x509.Name([_name("kube-apiserver")]), authority, authority_key)
-    admin = x509.Name([_name("test-admin"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:masters")])
-    _leaf(folder, "admin", admin, authority, authority_key)
+    for name, leaf in leaves.items():
+        _leaf(folder, name, leaf, authority, authority_key)
     account = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     (folder / "sa.key").write_bytes(account.private_bytes(_PEM, serialization.PrivateFormat.TraditionalOpenSSL, _PLAIN))
     public = account.public_key().public_bytes(_PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     (folder / "sa.pub").write_bytes(public)
 
 
-def _leaf(
-    folder: Path, name: str, subject: x509.Name, authority: x509.Certificate, signer: ec.EllipticCurvePrivateKey
-) -> None:
+def _leaf(folder: Path, name: str, leaf: Leaf, authority: x509.Certificate, signer: ec.EllipticCurvePrivateKey) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _certificate(subject, key, authority, signer)
+    certificate = _certificate(leaf, key, authority, signer)
     (folder / f"{name}.crt").write_bytes(certificate.public_bytes(_PEM))
     (folder / f"{name}.key").write_bytes(
         key.private_bytes(_PEM, serialization.PrivateFormat.TraditionalOpenSSL, _PLAIN)
     )
 
 
-def _name(text: str) -> x509.NameAttribute[str]:
-    return x509.NameAttribute(NameOID.COMMON_NAME, text)
+def _subject(leaf: Leaf) -> x509.Name:
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, leaf.common_name)]
+    if leaf.organization:
+        parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, leaf.organization))
+    return x509.Name(parts)
 
 
 def _certificate(
-    subject: x509.Name | str,
+    leaf: Leaf,
     key: ec.EllipticCurvePrivateKey,
     issuer: x509.Certificate | None,
     signer: ec.EllipticCurvePrivateKey,
 ) -> x509.Certificate:
-    name = x509.Name([_name(subject)]) if isinstance(subject, str) else subject
+    name = _subject(leaf)
     now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder()
@@ -65,8 +80,8 @@ def _certificate(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
     if issuer:
-        addresses = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "10.96.0.1")]
-        names = [x509.DNSName(text) for text in ("localhost", "kubernetes.default.svc")]
+        addresses = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "10.96.0.1", *leaf.addresses)]
+        names = [x509.DNSName(text) for text in ("localhost", "kubernetes.default.svc", *leaf.names)]
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         builder = builder.add_extension(x509.SubjectAlternativeName([*addresses, *names]), critical=False)
         builder = builder.add_extension(usage, critical=False)

@@ -9,9 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from tests.parts import podman, postgres
-from tests.parts.build import Unavailable, binary
+from tests.parts.build import COMPONENTS, Unavailable, binary, shared_caches
+from tests.parts.cluster import programs
 from tests.parts.debian import program
 from tests.parts.helm import helm
 
@@ -20,18 +23,22 @@ PROGRAMS = (
     ("chromium", "chromium"),
     ("mmdebstrap", "mmdebstrap"),
     *podman.PROGRAMS,
+    *programs.PACKAGES,
 )
 
 
 def main() -> None:
     """Installs packages, builds components; one line each."""
-    for name, *packages in PROGRAMS:
-        _tell(f"package {packages[0]}", lambda name=name, packages=packages: program(name, *packages))
+    for name, *packages in dict.fromkeys(PROGRAMS):
+        _tell(f"package {packages[0]}", partial(program, name, *packages))
+    _tell("package containernetworking-plugins", programs.network_plugins)
     if postgres.tools() is None:
         _tell("package postgresql", postgres.install)
-    _tell("kube-apiserver (built once, some minutes)", lambda: binary("kube-apiserver"))
+    with shared_caches() as caches:
+        for component in COMPONENTS:
+            _tell(f"{component} (built once, some minutes)", partial(binary, component, Path(caches)))
     for major in (3, 4):
-        _tell(f"Helm {major} (built once, some minutes)", lambda major=major: helm(major))
+        _tell(f"Helm {major} (built once, some minutes)", partial(helm, major))
 
 
 def _tell(what: str, get: Callable[[], object]) -> None:

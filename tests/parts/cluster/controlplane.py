@@ -1,0 +1,111 @@
+"""The machine that has etcd, the API server and the controller manager."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.parts.apiserver import ask, etcd_command, is_ready, kube_apiserver_command, kubeconfig
+from tests.parts.cluster.machines import Machine, Service
+from tests.parts.cluster.programs import Programs
+
+PORT = 6443
+LOST_AFTER = 20
+"""A node that has not been heard of for so long is NotReady. Units: seconds; Kubernetes' own default is 50."""
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """The three programs, and how an administrator reaches them."""
+
+    machine: Machine
+    address: str
+    token: str
+    etcd: Service
+    api_server: Service
+    controller_manager: Service
+
+    @property
+    def url(self) -> str:
+        """Where the API server is, for this machine, nodes and pods alike."""
+        return f"https://{self.address}:{PORT}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority of the cluster."""
+        return self.machine.folder / "ca.crt"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Makes its reader an administrator."""
+        return self.machine.folder / "admin.kubeconfig"
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """All programs, in the order they start."""
+        return self.etcd, self.api_server, self.controller_manager
+
+    def write_kubeconfig(self, folder: Path, name: str, keys: Path) -> None:
+        """Write the kubeconfig of the one whose certificate and key are KEYS.crt and KEYS.key."""
+        user = {"client-certificate": f"{keys}.crt", "client-key": f"{keys}.key"}
+        (folder / f"{name}.kubeconfig").write_text(kubeconfig(self.url, self.ca_file, user))
+
+    def ask(self, path: str) -> Any:
+        """Give what the API server answers to the administrator. Raises: OSError, also for a refusal."""
+        return json.loads(ask(f"{self.url}{path}", self.token, self.ca_file.read_bytes()))
+
+    def wait_ready(self) -> None:
+        """Return once the API server answers that it is ready. Raises: RuntimeError after a minute, or when it ended."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end and self.etcd.is_running and self.api_server.is_running:
+            if is_ready(self.url, self.token, self.ca_file.read_bytes()):
+                return
+            time.sleep(0.05)
+        raise RuntimeError("the API server did not become ready")
+
+
+def control_plane(machine: Machine, address: str, programs: Programs) -> ControlPlane:
+    """Give a control plane that is not started. `machine.folder` has its certificates."""
+    token = secrets.token_hex(16)
+    (machine.folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
+    etcd = Service(machine, "etcd", etcd_command(programs.etcd, machine.folder, 2379, 2380))
+    api_server = Service(machine, "kube-apiserver", _api_server(programs, machine.folder, address))
+    manager = Service(machine, "kube-controller-manager", _controller_manager(programs, machine.folder))
+    plane = ControlPlane(machine, address, token, etcd, api_server, manager)
+    plane.kubeconfig.write_text(kubeconfig(plane.url, plane.ca_file, {"token": token}))
+    plane.write_kubeconfig(machine.folder, "controller-manager", machine.folder / "controller-manager")
+    return plane
+
+
+def _api_server(programs: Programs, folder: Path, address: str) -> list[str]:
+    """Beside it runs no kube-proxy: with aggregator routing it finds the pods behind a webhook's Service by itself."""
+    return [
+        *kube_apiserver_command(programs.kube_apiserver, folder, 2379, address, PORT),
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--enable-aggregator-routing=true",
+        f"--kubelet-client-certificate={folder / 'admin.crt'}",
+        f"--kubelet-client-key={folder / 'admin.key'}",
+        f"--kubelet-certificate-authority={folder / 'ca.crt'}",
+        "--kubelet-preferred-address-types=InternalIP",
+    ]
+
+
+def _controller_manager(programs: Programs, folder: Path) -> list[str]:
+    return [
+        str(programs.kube_controller_manager),
+        f"--kubeconfig={folder / 'controller-manager.kubeconfig'}",
+        f"--service-account-private-key-file={folder / 'sa.key'}",
+        f"--root-ca-file={folder / 'ca.crt'}",
+        "--use-service-account-credentials=true",
+        "--leader-elect=false",
+        "--bind-address=127.0.0.1",
+        f"--node-monitor-grace-period={LOST_AFTER}s",
+        "--node-monitor-period=2s",
+        "--kube-api-qps=100",
+        "--kube-api-burst=200",
+    ]

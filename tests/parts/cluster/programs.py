@@ -1,0 +1,68 @@
+"""The programs a cluster is made of: built from the Go module proxy, or packages of Debian."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.parts.build import Unavailable, binary, shared_caches
+from tests.parts.cluster.slots import CONTROL_GROUPS
+from tests.parts.debian import install, program
+
+PACKAGES = (
+    ("etcd", "etcd-server"),
+    ("containerd", "containerd", "runc"),
+    ("nft", "nftables"),
+    ("busybox", "busybox-static"),
+)
+BUILT = ("kube-apiserver", "kube-controller-manager", "kubelet", "kube-proxy")
+_NETWORK_PLUGINS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
+_TOOLS = ("ip", "unshare", "nsenter", "setpriv", "mount", "sysctl")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where each of them is."""
+
+    etcd: Path
+    containerd: Path
+    network_plugins: Path
+    kube_apiserver: Path
+    kube_controller_manager: Path
+    kubelet: Path
+    kube_proxy: Path
+
+
+def programs() -> Programs:
+    """Give the programs, getting those that are missing. Raises: Unavailable with the reason."""
+    if reason := _unfit():
+        raise Unavailable(f"no real cluster can run here: {reason}")
+    for name in _TOOLS:
+        program(name, "util-linux", "iproute2", "mount", "procps")
+    etcd, containerd, _, _ = (program(name, *packages) for name, *packages in PACKAGES)
+    with shared_caches() as caches:
+        api_server, manager, kubelet, proxy = (binary(name, Path(caches)) for name in BUILT)
+    return Programs(etcd, containerd, network_plugins(), api_server, manager, kubelet, proxy)
+
+
+def network_plugins() -> Path:
+    """Give the folder of the network plugins. Raises: Unavailable."""
+    for folder in _NETWORK_PLUGINS:
+        if (folder / "ptp").exists():
+            return folder
+    install("the network of pods", "containernetworking-plugins")
+    if (_NETWORK_PLUGINS[0] / "ptp").exists():
+        return _NETWORK_PLUGINS[0]
+    raise Unavailable("the network plugins are not installed (Debian: containernetworking-plugins)")
+
+
+def _unfit() -> str:
+    if platform.system() != "Linux":
+        return f"nodes need Linux, this is {platform.system()}"
+    if os.geteuid() != 0:
+        return "nodes need root"
+    if not any(CONTROL_GROUPS.glob("*/tasks")) and not (CONTROL_GROUPS / "cgroup.controllers").exists():
+        return f"nodes need control groups, and none are mounted at {CONTROL_GROUPS}"
+    return ""

@@ -1,0 +1,13 @@
+// The Services of the test cluster: Kubernetes' own command, built as an ordinary module dependency.
+package main
+
+import (
+	"os"
+
+	"k8s.io/component-base/cli"
+	"k8s.io/kubernetes/cmd/kube-proxy/app"
+)
+
+func main() {
+	os.Exit(cli.Run(app.NewProxyCommand()))
+}
