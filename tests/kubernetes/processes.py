@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.parts.apiserver import ApiServer, free_ports, stop
+from tests.parts.apiserver import free_ports, stop
 
 PATIENCE = 60.0
 """Seconds to wait for anything."""
@@ -56,7 +56,6 @@ class Process:
 class Cluster:
     """Processes with one settings file."""
 
-    server: ApiServer
     folder: Path
     settings: dict[str, Any]
     processes: list[Process] = field(default_factory=list)
@@ -85,11 +84,11 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def processes(api: ApiServer, folder: Path, **sections: Any) -> Iterator[Cluster]:
+def processes(kubeconfig: Path, folder: Path, **sections: Any) -> Iterator[Cluster]:
     """No process yet; all that are started end with it."""
-    kube = {"kubeconfig": str(api.write_kubeconfig(folder / "kubeconfig"))}
+    kube = {"kubeconfig": str(kubeconfig)}
     lease = {"durationSeconds": 3, "renewDeadlineSeconds": 2, "retrySeconds": 0.5}
-    cluster = Cluster(api, folder, {"kube": kube, "lease": lease, **sections})
+    cluster = Cluster(folder, {"kube": kube, "lease": lease, **sections})
     try:
         yield cluster
     finally:

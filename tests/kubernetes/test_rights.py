@@ -108,7 +108,7 @@ async def rights(server: ApiServer, tmp_path: Path) -> AsyncIterator[Rights]:
     async with HttpTransport(credentials, CLOCK) as transport:
         client = Client(transport, CLOCK, Random(5), Limits(call=10, watch=60))
         port, explain, hook = free_ports(3)
-        with processes(server, tmp_path, **served_settings(tmp_path, port)) as cluster:
+        with processes(tmp_path / "kubeconfig", tmp_path, **served_settings(tmp_path, port)) as cluster:
             cluster.start("server")
             product = Product(cluster, client, "n1", f"http://127.0.0.1:{port}")
             product.sign_in(until(lambda: _access_key(product.url)))

@@ -72,7 +72,9 @@ async def product(server: ApiServer, real: Transport, tmp_path: Path) -> AsyncIt
     await _a_node(client, node)
     port, explain, other = free_ports(3)
     url = f"http://127.0.0.1:{port}"
-    with processes(server, tmp_path, **served_settings(tmp_path, port)) as cluster:
+    with processes(
+        server.write_kubeconfig(tmp_path / "kubeconfig"), tmp_path, **served_settings(tmp_path, port)
+    ) as cluster:
         cluster.start("server")
         found = Product(cluster, client, node, url)
         found.sign_in(until(lambda: _access_key(url)))

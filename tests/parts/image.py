@@ -6,13 +6,15 @@ import fcntl
 import hashlib
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.parts.build import Unavailable, cache_folder
 from tests.parts.debian import program
 
 ROOT = Path(__file__).parents[2]
-NAME = "fairlead:test"
+NAME = "localhost/fairlead:test"
+_KEPT_SECONDS = 24 * 3600.0
 _UNREACHED = (
     "Failed to fetch",
     "Could not connect",
@@ -32,7 +34,8 @@ def image() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists():
             for old in target.parent.glob("image-*.tar"):
-                old.unlink()
+                if old.stat().st_mtime < time.time() - _KEPT_SECONDS:
+                    old.unlink()
             build(target)
     return target
 
