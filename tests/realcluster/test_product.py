@@ -150,6 +150,15 @@ def test_admission_refuses_what_cannot_be(installed: Installed) -> None:
     assert (done.returncode != 0, "validate.fairlead.dev" in done.stderr) == (True, True), done.stderr
 
 
+def test_uninstalling_takes_away_what_runs_and_nothing_of_anybodys(installed: Installed) -> None:
+    assert installed.helm.run("uninstall", "fairlead", "-n", "fairlead", "--wait").returncode == 0
+    until(lambda: not installed.objects("pods", "fairlead"))
+    kinds = {item["metadata"]["name"] for item in installed.objects("customresourcedefinitions", "default")}
+    assert {"projects.fairlead.dev", "queues.scheduling.run.ai", "podgroups.scheduling.run.ai"} <= kinds
+    assert [p["metadata"]["name"] for p in installed.objects("projects.fairlead.dev", "default")] == ["team"]
+    assert installed.objects("queues.scheduling.run.ai", "default")
+
+
 def _leader(installed: Installed) -> str:
     lease = json.loads(installed.kubectl("-n", "fairlead", "get", "lease", "fairlead-scheduler", "-o", "json").stdout)
     return str(lease["spec"]["holderIdentity"]).rpartition("_")[0]
