@@ -1,0 +1,52 @@
+"""A real cluster for the tests in this folder: started once, and skipped with the reason where none can run."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from random import Random
+
+import pytest
+from tests.parts.build import Unavailable
+from tests.parts.cluster.cluster import Cluster, cluster
+from tests.realcluster.pods import until
+
+from fairlead.kube.client import Client, Limits
+from fairlead.kube.credentials import find
+from fairlead.kube.http import HttpTransport
+from fairlead.objects.builtin import Namespace
+from fairlead.objects.kinds import NAMESPACE, POD
+from fairlead.objects.meta import ObjectMeta
+from fairlead.runtime.clock import SystemClock
+
+CLOCK = SystemClock()
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def real_cluster() -> Iterator[Cluster]:
+    """A control plane and two nodes with eight simulated GPUs each; no scheduler."""
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(cluster())
+        except Unavailable as reason:
+            pytest.skip(str(reason))
+        yield running
+
+
+@pytest.fixture
+async def client(real_cluster: Cluster) -> AsyncIterator[Client]:
+    """An administrator's client."""
+    async with HttpTransport(find({}, str(real_cluster.kubeconfig)), CLOCK) as transport:
+        yield Client(transport, CLOCK, Random(3), Limits(call=10, watch=20))
+
+
+@pytest.fixture
+async def namespace(client: Client) -> AsyncIterator[str]:
+    """A fresh namespace; when the test ends its pods go, and with them their hold on GPUs."""
+    name = f"ns-{next(NUMBERS)}"
+    await client.create(NAMESPACE, Namespace(metadata=ObjectMeta(name=name)))
+    yield name
+    await client.delete(NAMESPACE, name)
+    await until(lambda: client.list(POD, name), lambda left: not left.items)
