@@ -10,12 +10,13 @@ from random import Random
 import pytest
 from tests.parts.build import Unavailable
 from tests.parts.cluster.cluster import Cluster, cluster
+from tests.realcluster.pods import until
 
 from fairlead.kube.client import Client, Limits
 from fairlead.kube.credentials import find
 from fairlead.kube.http import HttpTransport
 from fairlead.objects.builtin import Namespace
-from fairlead.objects.kinds import NAMESPACE
+from fairlead.objects.kinds import NAMESPACE, POD
 from fairlead.objects.meta import ObjectMeta
 from fairlead.runtime.clock import SystemClock
 
@@ -43,8 +44,9 @@ async def client(real_cluster: Cluster) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def namespace(client: Client) -> AsyncIterator[str]:
-    """A fresh namespace, whose pods free their GPUs when the test ends."""
+    """A fresh namespace; when the test ends its pods go, and with them their hold on GPUs."""
     name = f"ns-{next(NUMBERS)}"
     await client.create(NAMESPACE, Namespace(metadata=ObjectMeta(name=name)))
     yield name
     await client.delete(NAMESPACE, name)
+    await until(lambda: client.list(POD, name), lambda left: not left.items)

@@ -31,11 +31,11 @@ def a_template(script: str = SLEEP, restart: str = "Never", **labels: str) -> Po
     return PodTemplate(metadata=ObjectMeta(labels=labels), spec=a_spec(script, restart=restart))
 
 
-async def run_on(client: Client, node: str, pod: tuple[str, str], spec: PodSpec) -> Pod:
+async def run_on(client: Client, node: str, pod: tuple[str, str], spec: PodSpec, **labels: str) -> Pod:
     """Give the pod (namespace, name), made and bound to the node."""
     namespace, name = pod
     await until(lambda: client.list(SERVICE_ACCOUNT, namespace), lambda found: bool(found.items))
-    made = await client.create(POD, Pod(metadata=ObjectMeta(name=name), spec=spec), namespace)
+    made = await client.create(POD, Pod(metadata=ObjectMeta(name=name, labels=labels), spec=spec), namespace)
     await client.bind(name, namespace, node, uid=made.metadata.uid)
     return made
 

@@ -31,6 +31,7 @@ class Cluster:
     """A running cluster."""
 
     folder: Path
+    addresses: Addresses
     control_plane: ControlPlane
     nodes: dict[str, Node]
 
@@ -91,7 +92,7 @@ def _lay_out(place: Slot, parts: Programs, undo: contextlib.ExitStack) -> Cluste
         group = f"{place.control_group}/{machine.name}"
         where = Place(addresses.node(number), addresses.pods(number), addresses.all, group)
         nodes[machine.name] = node(machine, where, plane, parts)
-    return Cluster(place.folder, plane, nodes)
+    return Cluster(place.folder, addresses, plane, nodes)
 
 
 def _leaves(addresses: Addresses) -> dict[str, Leaf]:

@@ -32,6 +32,8 @@ class Machine:
     process: subprocess.Popen[bytes]
     first: psutil.Process
     """Process 1 of the machine, as seen from outside; `process` is its parent."""
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    """What runs programs in it, from outside: each ends with its program."""
 
     def host_path(self, path: str) -> Path:
         """Give where a path below OWN_FOLDERS is found from outside."""
@@ -50,7 +52,8 @@ class Machine:
         """End every process of the machine, and wait for it."""
         with contextlib.suppress(psutil.NoSuchProcess):
             self.first.kill()
-        self.process.wait(timeout=20)
+        for process in (self.process, *self.started):
+            process.wait(timeout=20)
 
 
 @dataclass
@@ -76,6 +79,7 @@ class Service:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        self.machine.started.append(self.process)
 
     @property
     def is_running(self) -> bool:

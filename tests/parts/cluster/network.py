@@ -32,6 +32,11 @@ class Addresses:
         """Where the API server listens."""
         return f"{self.prefix}.0.1"
 
+    @property
+    def outside(self) -> str:
+        """Where pods and nodes find this machine."""
+        return f"{self.prefix}.255.1"
+
     def node(self, number: int) -> str:
         """Where a node is; the first has number 1."""
         return f"{self.prefix}.0.{10 + number}"
@@ -55,6 +60,6 @@ def lay_cables(interface: str, addresses: Addresses, control_plane: Machine, nod
         for machine in (control_plane, *(node for other, node in enumerate(nodes, 1) if other != number)):
             network(machine, "route", "add", addresses.pods(number), "via", addresses.node(number))
     connect(None, interface, control_plane, "eth0")
-    network(None, "address", "add", f"{addresses.prefix}.255.1/30", "dev", interface)
+    network(None, "address", "add", f"{addresses.outside}/30", "dev", interface)
     network(control_plane, "address", "add", f"{addresses.prefix}.255.2/30", "dev", "eth0")
     network(None, "route", "add", addresses.all, "via", f"{addresses.prefix}.255.2")

@@ -23,6 +23,8 @@ GPU_LABELS = {
     "nvidia.com/gpu.family": "hopper",
 }
 """As GPU feature discovery would set them."""
+_NO_NAMES = "options timeout:1 attempts:1\n"
+"""Pods find no name server, and soon. An empty file would give them this machine's, which they cannot reach."""
 _SOCKET = "/run/containerd/containerd.sock"
 
 
@@ -88,7 +90,7 @@ def node(machine: Machine, place: Place, plane: ControlPlane, programs: Programs
     _write_containerd_config(folder, place, programs)
     _write_json(folder / "kubelet.json", _kubelet_config(folder, place, plane))
     _write_json(folder / "kube-proxy.json", _kube_proxy_config(folder, place, machine.name))
-    (folder / "resolv.conf").write_text("")
+    (folder / "resolv.conf").write_text(_NO_NAMES)
     labels = ",".join(f"{key}={value}" for key, value in GPU_LABELS.items())
     kubelet: Sequence[str | Path] = [
         programs.kubelet,
