@@ -8,9 +8,9 @@ PAGES   := src/fairlead/server/web/index.html
 WEB_IN  := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 PIP     := $(BIN)/pip install -q --disable-pip-version-check --no-input -c constraints.txt
 
-.PHONY: help up down test check image bench gen format web
+.PHONY: help up down cluster cluster-down test check image bench gen format web
 help:      ## list the commands
-	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 16
 
 up: ## build, start Fairlead on this machine (PORT=8470), run a sample workload
 	@$(MAKE) -s --no-print-directory -j2 $(RUNTIME) $(PAGES)
@@ -18,6 +18,12 @@ up: ## build, start Fairlead on this machine (PORT=8470), run a sample workload
 
 down: $(RUNTIME) ## stop what `make up` started; data stays
 	@$(BIN)/fairlead down
+
+cluster: $(DEV) ## start a real Kubernetes cluster on this machine (root): two nodes, simulated GPUs
+	@$(BIN)/python -m tests.parts.cluster up
+
+cluster-down: $(DEV) ## stop what `make cluster` started, and remove it
+	@$(BIN)/python -m tests.parts.cluster down
 
 test: ## run every test that can run on this machine
 	@$(MAKE) -s --no-print-directory -j2 $(DEV) $(PAGES)

@@ -18,22 +18,23 @@ from tests.parts.cluster import programs
 from tests.parts.debian import program
 from tests.parts.helm import helm
 
-PROGRAMS = (
-    ("etcd", "etcd-server"),
-    ("chromium", "chromium"),
-    ("mmdebstrap", "mmdebstrap"),
-    *podman.PROGRAMS,
-    *programs.PACKAGES,
-)
+PROGRAMS = (("chromium", "chromium"), ("mmdebstrap", "mmdebstrap"), *podman.PROGRAMS)
 
 
 def main() -> None:
     """Installs packages, builds components; one line each."""
-    for name, *packages in dict.fromkeys(PROGRAMS):
+    for name, *packages in PROGRAMS:
         _tell(f"package {packages[0]}", partial(program, name, *packages))
-    _tell("package containernetworking-plugins", programs.network_plugins)
     if postgres.tools() is None:
         _tell("package postgresql", postgres.install)
+    cluster_parts()
+
+
+def cluster_parts() -> None:
+    """What a real cluster is made of; the API server of other tests is among it."""
+    for name, *packages in programs.PACKAGES:
+        _tell(f"package {packages[0]}", partial(program, name, *packages))
+    _tell("package containernetworking-plugins", programs.network_plugins)
     with shared_caches() as caches:
         for component in COMPONENTS:
             _tell(f"{component} (built once, some minutes)", partial(binary, component, Path(caches)))
@@ -47,7 +48,7 @@ def _tell(what: str, get: Callable[[], object]) -> None:
     patience.start()
     try:
         get()
-    except Unavailable as error:
+    except (Unavailable, RuntimeError) as error:
         print(f"missing: {what}: {error}", file=sys.stderr, flush=True)
         return
     finally:

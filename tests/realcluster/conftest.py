@@ -19,6 +19,7 @@ from fairlead.objects.builtin import Namespace
 from fairlead.objects.kinds import NAMESPACE, POD
 from fairlead.objects.meta import ObjectMeta
 from fairlead.runtime.clock import SystemClock
+from fairlead.runtime.errors import NotFound
 
 CLOCK = SystemClock()
 NUMBERS = itertools.count(1)
@@ -49,4 +50,7 @@ async def namespace(client: Client) -> AsyncIterator[str]:
     await client.create(NAMESPACE, Namespace(metadata=ObjectMeta(name=name)))
     yield name
     await client.delete(NAMESPACE, name)
+    for pod in (await client.list(POD, name)).items:  # the namespace's own end takes longer
+        with contextlib.suppress(NotFound):
+            await client.delete(POD, pod.metadata.name, name)
     await until(lambda: client.list(POD, name), lambda left: not left.items)

@@ -37,7 +37,7 @@ class Programs:
 
 def programs() -> Programs:
     """Give the programs, getting those that are missing. Raises: Unavailable with the reason."""
-    if reason := _unfit():
+    if reason := unfit():
         raise Unavailable(f"no real cluster can run here: {reason}")
     for name in _TOOLS:
         program(name, "util-linux", "iproute2", "mount", "procps")
@@ -58,7 +58,8 @@ def network_plugins() -> Path:
     raise Unavailable("the network plugins are not installed (Debian: containernetworking-plugins)")
 
 
-def _unfit() -> str:
+def unfit() -> str:
+    """Give why no cluster can run on this machine, nothing where one can."""
     if platform.system() != "Linux":
         return f"nodes need Linux, this is {platform.system()}"
     if os.geteuid() != 0:
