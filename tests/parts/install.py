@@ -28,6 +28,8 @@ def main() -> None:
     if postgres.tools() is None:
         _tell("package postgresql", postgres.install)
     cluster_parts()
+    for major in (3, 4):
+        _tell(f"Helm {major} (built once, some minutes)", partial(helm, major))
 
 
 def cluster_parts() -> None:
@@ -38,8 +40,6 @@ def cluster_parts() -> None:
     with shared_caches() as caches:
         for component in COMPONENTS:
             _tell(f"{component} (built once, some minutes)", partial(binary, component, Path(caches)))
-    for major in (3, 4):
-        _tell(f"Helm {major} (built once, some minutes)", partial(helm, major))
 
 
 def _tell(what: str, get: Callable[[], object]) -> None:
