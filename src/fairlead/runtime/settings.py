@@ -49,11 +49,12 @@ class KubeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class LeaseSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Leader election. Units: seconds; duration > renew deadline > retry."""
+    """Leader election. Units: seconds; duration > renew deadline > retry. A leader that is killed is followed after at most the
+    duration, a retry with its jitter, and the time to list the cluster: within 20 seconds."""
 
     namespace: str = "fairlead"
-    duration_seconds: float = 15.0
-    renew_deadline_seconds: float = 10.0
+    duration_seconds: float = 12.0
+    renew_deadline_seconds: float = 8.0
     retry_seconds: float = 2.0
 
 
