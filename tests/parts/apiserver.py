@@ -70,18 +70,12 @@ def api_server(*, audit: bool = False, extra: tuple[str, ...] = ()) -> Iterator[
         (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n{USER_TOKEN},user,user\n')
         etcd_port, peer_port, port = free_ports(3)
         audit_log = folder / "audit.log" if audit else None
-        for name, command in (
-            ("etcd", etcd_command(etcd, folder, etcd_port, peer_port)),
-            (
-                "api",
-                [
-                    *kube_apiserver_command(server, folder, etcd_port, "127.0.0.1", port),
-                    *_ALONE,
-                    *_audit(folder, audit_log),
-                    *extra,
-                ],
-            ),
-        ):
+        launch = kube_apiserver_command(server, folder, etcd_port, "127.0.0.1", port)
+        commands = {
+            "etcd": etcd_command(etcd, folder, etcd_port, peer_port),
+            "api": [*launch, *_ALONE, *_audit(folder, audit_log), *extra],
+        }
+        for name, command in commands.items():
             with (folder / f"{name}.log").open("wb") as log:
                 processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder))
         running = ApiServer(
@@ -189,10 +183,12 @@ def is_ready(url: str, token: str, ca: bytes) -> bool:
         return False
 
 
-def ask(url: str, token: str, ca: bytes) -> bytes:
-    """Give what an API server answers. Raises: OSError, also for a refusal."""
+def ask(url: str, token: str, ca: bytes, body: bytes | None = None) -> bytes:
+    """Give what an API server answers to a GET, or to a POST of a JSON body. Raises: OSError, also for a refusal."""
     context = ssl.create_default_context(cadata=ca.decode())
-    request = urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})
+    request = urllib.request.Request(
+        url, body, {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    )
     direct = urllib.request.ProxyHandler({})
     with urllib.request.build_opener(direct, urllib.request.HTTPSHandler(context=context)).open(
         request, timeout=5

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.parts.cluster import controlgroups
 from tests.parts.cluster.cluster import Cluster
 from tests.parts.cluster.machines import network
 from tests.parts.cluster.slots import slot
@@ -24,13 +25,7 @@ from fairlead.objects.pod import PodTemplate
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
-STARTS = """
-import time
-from tests.parts.cluster.cluster import cluster
-with cluster() as running:
-    print(running.folder, "fairlead" + str(running.folder)[-1], running.nodes["node-1"].machine.first.pid, flush=True)
-    time.sleep(600)
-"""
+HOLDS = "tests.realcluster.holds_a_pod"
 
 
 async def test_pods_go_on_when_containerd_is_killed_and_started_again(
@@ -63,14 +58,14 @@ async def test_controllers_go_on_after_they_and_the_api_server_were_killed(
     await until(partial(client.list, POD, namespace), lambda found: len(found.items) == 1)
 
 
-def test_a_killed_run_leaves_no_process_no_mount_and_no_interface() -> None:
-    command = [sys.executable, "-c", STARTS]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+def test_a_killed_run_leaves_nothing_behind() -> None:
+    with subprocess.Popen([sys.executable, "-m", HOLDS], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         folder, interface, first = run.stdout.readline().split()
         started = psutil.Process(run.pid).children(recursive=True)
         assert int(first) in {process.pid for process in started}
         assert interface in network(None, "link")
+        assert groups(folder)
         run.send_signal(signal.SIGKILL)
     _, alive = psutil.wait_procs(started, timeout=30)
     assert not alive
@@ -78,5 +73,11 @@ def test_a_killed_run_leaves_no_process_no_mount_and_no_interface() -> None:
     while interface in network(None, "link"):
         assert time.monotonic() < end, "its interface is still there"
     assert folder not in Path("/proc/mounts").read_text()
-    with slot():
-        assert not Path(folder).exists(), "the next cluster takes its files away"
+    with slot():  # the next cluster takes away what is no longer in use
+        assert not Path(folder).exists()
+        assert not groups(folder)
+
+
+def groups(folder: str) -> list[Path]:
+    """Give the control groups of the cluster whose folder that is."""
+    return list(controlgroups.FOLDER.glob(f"*/{Path(folder).name}/*"))

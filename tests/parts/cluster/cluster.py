@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.parts import certificates
 from tests.parts.certificates import Leaf
+from tests.parts.cluster import controlgroups
 from tests.parts.cluster.controlplane import ControlPlane, control_plane
 from tests.parts.cluster.images import busybox_images
 from tests.parts.cluster.machines import Machine, Service, boot
@@ -90,6 +91,7 @@ def _lay_out(place: Slot, parts: Programs, undo: contextlib.ExitStack) -> Cluste
         for part in ("crt", "key"):
             (first.folder / f"{machine.name}.{part}").rename(machine.folder / f"kubelet.{part}")
         group = f"{place.control_group}/{machine.name}"
+        controlgroups.make(group)
         where = Place(addresses.node(number), addresses.pods(number), addresses.all, group)
         nodes[machine.name] = node(machine, where, plane, parts)
     return Cluster(place.folder, addresses, plane, nodes)

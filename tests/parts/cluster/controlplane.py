@@ -54,9 +54,10 @@ class ControlPlane:
         user = {"client-certificate": f"{keys}.crt", "client-key": f"{keys}.key"}
         (folder / f"{name}.kubeconfig").write_text(kubeconfig(self.url, self.ca_file, user))
 
-    def ask(self, path: str) -> Any:
-        """Give what the API server answers to the administrator. Raises: OSError, also for a refusal."""
-        return json.loads(ask(f"{self.url}{path}", self.token, self.ca_file.read_bytes()))
+    def ask(self, path: str, made: Any = None) -> Any:
+        """Give what the API server answers to the administrator, who may make an object. Raises: OSError, also when refused."""
+        body = None if made is None else json.dumps(made).encode()
+        return json.loads(ask(f"{self.url}{path}", self.token, self.ca_file.read_bytes(), body))
 
     def wait_ready(self) -> None:
         """Return once the API server answers that it is ready. Raises: RuntimeError after a minute, or when it ended."""

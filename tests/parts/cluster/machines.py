@@ -19,6 +19,7 @@ import psutil
 OWN_FOLDERS = ("/var/lib", "/var/log")
 """A machine has these to itself, and an empty /run: programs keep their usual paths and leave nothing behind."""
 _DIE_TOGETHER = ("setpriv", "--pdeathsig", "KILL", "--")
+"""To the kernel it is the thread that starts it whose end counts."""
 _NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc")
 
 
@@ -74,7 +75,7 @@ class Service:
         """Start it; it runs on when this returns, and perhaps ends soon: see `is_running`."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*_DIE_TOGETHER, *self.machine.inside(self.command)],
+                self.machine.inside(self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -100,7 +101,7 @@ class Service:
 
 
 def boot(name: str, folder: Path) -> Machine:
-    """Give a new machine without a network. Raises: RuntimeError."""
+    """Give a new machine without a network; it ends with the thread that calls this. Raises: RuntimeError."""
     (folder / "root").mkdir(parents=True)
     parts = [f"hostname {shlex.quote(name)}", "mount -t tmpfs tmpfs /run", "ip link set lo up"]
     for path in OWN_FOLDERS:

@@ -141,7 +141,7 @@ conf_dir = "{folder / "cni"}"
 
 
 def _kubelet_config(folder: Path, place: Place, plane: ControlPlane) -> dict[str, object]:
-    """The node's own limits are off, for they need more of the machine's control groups; a container's limits hold."""
+    """Limits of containers and pods hold; the node as a whole may use all of this machine."""
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -154,7 +154,7 @@ def _kubelet_config(folder: Path, place: Place, plane: ControlPlane) -> dict[str
         "resolvConf": str(folder / "resolv.conf"),
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{place.control_group}",
-        "cgroupsPerQOS": False,
+        "cgroupsPerQOS": True,
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
         "failSwapOn": False,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.parts.build import Unavailable, binary, shared_caches
-from tests.parts.cluster.slots import CONTROL_GROUPS
+from tests.parts.cluster import controlgroups
 from tests.parts.debian import install, program
 
 PACKAGES = (
@@ -64,6 +64,6 @@ def unfit() -> str:
         return f"nodes need Linux, this is {platform.system()}"
     if os.geteuid() != 0:
         return "nodes need root"
-    if not any(CONTROL_GROUPS.glob("*/tasks")) and not (CONTROL_GROUPS / "cgroup.controllers").exists():
-        return f"nodes need control groups, and none are mounted at {CONTROL_GROUPS}"
+    if not controlgroups.exist():
+        return f"nodes need control groups, and none are mounted at {controlgroups.FOLDER}"
     return ""

@@ -7,16 +7,15 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from tests.parts.build import Unavailable
+from tests.parts.cluster import controlgroups
 
 SLOTS = 8
-CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -88,20 +87,5 @@ def _try_lock(one: Slot) -> IO[str] | None:
 
 def _sweep(one: Slot) -> None:
     """Processes, mounts and networks went with their machines: only files and empty control groups can be left."""
-    for root in (CONTROL_GROUPS, *CONTROL_GROUPS.glob("*")):
-        if (group := root / one.control_group).is_dir():
-            _remove_group(group)
+    controlgroups.remove(one.control_group)
     shutil.rmtree(one.folder, ignore_errors=True)
-
-
-def _remove_group(group: Path) -> None:
-    """A group can go once its last process has, which a killed one may take a moment for."""
-    for folder, _, _ in os.walk(group, topdown=False):
-        for _ in range(100):
-            try:
-                os.rmdir(folder)
-                break
-            except FileNotFoundError:
-                break
-            except OSError:
-                time.sleep(0.02)
