@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from fairlead.cluster.scheduler import company
+from fairlead.cluster.scheduler.claims import Wanted, with_claims
 from fairlead.model import (
     UNLIMITED,
     GpuGroup,
@@ -67,8 +68,8 @@ class Classes:
     def __init__(self) -> None:
         self._known: dict[TaskClass, TaskClass] = {}
 
-    def of(self, pod: objects.Pod, keys: frozenset[str], *, with_company: bool) -> TaskClass:
-        """The class of a pod. `keys`: the labels that some pod's affinity looks at; `with_company`: whether its own counts."""
+    def of(self, pod: objects.Pod, keys: frozenset[str], wanted: Wanted, *, with_company: bool) -> TaskClass:
+        """The class of a pod. `keys`: labels that some pod's affinity looks at; `wanted`: by its claims; `with_company`: its own counts."""
         klass = TaskClass(
             request=_request(pod),
             gpu=gpu_of(pod),
@@ -77,6 +78,7 @@ class Classes:
             preferred=(*_preferred(pod.spec), *(company.liked_by(pod.spec) if with_company else ())),
             labels=tuple(sorted((k, v) for k, v in pod.metadata.labels.items() if k in keys)),
         )
+        klass = with_claims(klass, wanted)
         return self._known.setdefault(klass, klass)
 
 
