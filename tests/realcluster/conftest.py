@@ -27,7 +27,7 @@ NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def real_cluster() -> Iterator[Cluster]:
-    """A control plane and two nodes with eight simulated GPUs each; no scheduler."""
+    """A control plane and two nodes with eight simulated GPUs each."""
     with contextlib.ExitStack() as stack:
         try:
             running = stack.enter_context(cluster())

@@ -1,17 +1,11 @@
-"""The product on a real cluster: its image, its chart with its hooks, every role as a pod, a control plane outside, work on the nodes.
-
-No kube-scheduler runs here: what the chart's own pods ask of one, a stand-in of a few lines does by binding them in turn.
-"""
+"""The product on a real cluster: its image, its chart with its hooks, every role as a pod, a control plane outside, work on the nodes."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from random import Random
 from typing import Any
 
 import pytest
@@ -24,13 +18,6 @@ from tests.parts.build import Unavailable
 from tests.parts.cluster.cluster import NODES, Cluster
 from tests.parts.cluster.images import BUSYBOX
 from tests.parts.helm import helm
-
-from fairlead.kube.client import Client, Limits
-from fairlead.kube.credentials import find
-from fairlead.kube.http import HttpTransport
-from fairlead.objects.kinds import POD
-from fairlead.runtime.clock import SystemClock
-from fairlead.runtime.errors import FairleadError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -80,7 +67,7 @@ def installed(real_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -
     here = f"{real_cluster.control_plane.address.rsplit('.', 2)[0]}.255.1"
     settings = served_settings(folder, port)
     settings["server"]["host"] = here
-    with processes(real_cluster.kubeconfig, folder, **settings) as cluster, _default_scheduler_stand_in(real_cluster):
+    with processes(real_cluster.kubeconfig, folder, **settings) as cluster:
         cluster.start("server")
         product = Product(cluster, None, "", f"http://{here}:{port}")  # type: ignore[arg-type]  # nobody asks it for a client
         product.sign_in(until(lambda: _access_key(product.url)))
@@ -162,40 +149,3 @@ def test_uninstalling_takes_away_what_runs_and_nothing_of_anybodys(installed: In
 def _leader(installed: Installed) -> str:
     lease = json.loads(installed.kubectl("-n", "fairlead", "get", "lease", "fairlead-scheduler", "-o", "json").stdout)
     return str(lease["spec"]["holderIdentity"]).rpartition("_")[0]
-
-
-class _default_scheduler_stand_in:
-    """Binds pods that ask for Kubernetes' own scheduler to the nodes in turn."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster, self._ends = cluster, threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), name="default-scheduler-stand-in")
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.set()
-        self._thread.join()
-
-    async def _work(self) -> None:
-        clock, turn = SystemClock(), 0
-        async with HttpTransport(find({}, str(self._cluster.kubeconfig)), clock) as transport:
-            client = Client(transport, clock, Random(4), Limits(call=10))
-            while not self._ends.is_set():
-                for pod in await self._waiting(client):
-                    turn += 1
-                    try:
-                        await client.bind(
-                            pod.metadata.name, pod.metadata.namespace, NODES[turn % 2], uid=pod.metadata.uid
-                        )
-                    except FairleadError:
-                        continue
-                await asyncio.sleep(0.3)
-
-    async def _waiting(self, client: Client) -> list[Any]:
-        try:
-            pods = (await client.list(POD)).items
-        except FairleadError:
-            return []
-        return [p for p in pods if not p.spec.node_name and p.spec.scheduler_name == "default-scheduler"]
