@@ -9,6 +9,7 @@ import msgspec
 
 from fairlead.cluster.scheduler import company, observe
 from fairlead.cluster.scheduler.assumed import Assumed, Seen
+from fairlead.cluster.scheduler.budgets import kept
 from fairlead.cluster.scheduler.learned import Learned
 from fairlead.cluster.scheduler.unsupported import unsupported
 from fairlead.kube.cache import Cache, Key
@@ -53,6 +54,7 @@ class World:
         self.pools: Cache[org.NodePool] = Cache(client, kinds.NODE_POOL)
         self.topologies: Cache[kai.Topology] = Cache(client, kinds.TOPOLOGY)
         self.namespaces: Cache[builtin.Namespace] = Cache(client, kinds.NAMESPACE)
+        self.budgets: Cache[builtin.PodDisruptionBudget] = Cache(client, kinds.DISRUPTION_BUDGET)
         self.assumed = Assumed()
         self._learned = Learned()
         self._names = frozenset(scheduler_names)
@@ -71,7 +73,8 @@ class World:
 
     def caches(self) -> tuple[Cache[objects.Pod], ...]:
         """All of them."""
-        found = (self.nodes, self.pods, self.queues, self.groups, self.pools, self.topologies, self.namespaces)
+        more = (self.pools, self.topologies, self.namespaces, self.budgets)
+        found = (self.nodes, self.pods, self.queues, self.groups, *more)
         return found  # type: ignore[return-value]  # run only
 
     def pool_names(self) -> tuple[str, ...]:
@@ -175,6 +178,7 @@ class World:
         pods: list[Pod] = []
         begun: dict[str, float] = {}
         refused: dict[str, str] = {}
+        placed: dict[str, list[objects.Pod]] = {}
         self._note_selected()
         for key, pod in self.pods.items().items():
             if not self.is_ours(pod) or not _belongs(pod, pool, nodes) or observe.awaits_grouping(pod):
@@ -189,12 +193,15 @@ class World:
             group = gang or observe.lone_group(pod)
             groups.setdefault(group.uid, group)
             pods.append(observe.pod_value(pod, group.uid, self._class(key, pod), status))
+            if pod.spec.node_name and len(self.budgets):
+                placed.setdefault(group.uid, []).append(pod)
             if status <= PodStatus.PENDING and key in self._unsupported:
                 refused[group.uid] = self._unsupported[key]
             if (since := observe.started_of(pod)) is not None:
                 begun[group.uid] = min(since, begun.get(group.uid, since))
         projects = self._projects(pool)
-        listed = [_of_its_pods(g, begun.get(g.uid), refused.get(g.uid, "")) for g in groups.values()]
+        stay = kept(self.budgets, placed)
+        listed = [_of_its_pods(g, begun.get(g.uid), refused.get(g.uid, ""), g.uid in stay) for g in groups.values()]
         return [_in_its_project(g, projects) for g in listed], _held(pods, groups, self.assumed)
 
     def _projects(self, pool: str) -> dict[str, tuple[frozenset[str], QueueName]]:
@@ -290,12 +297,13 @@ def _held(pods: list[Pod], groups: dict[str, PodGroup], assumed: Assumed) -> lis
     return found
 
 
-def _of_its_pods(group: PodGroup, begun: float | None, refused: str) -> PodGroup:
-    """The group with what its pods say of it: since when the first runs, and what one asks that cannot be decided on."""
+def _of_its_pods(group: PodGroup, begun: float | None, refused: str, stays: bool) -> PodGroup:
+    """The group with what its pods say of it: since when the first runs, what one asks that cannot be decided on, and whether a
+    disruption budget keeps them where they are."""
     started = begun if group.started is None else group.started
-    if started == group.started and not refused:
+    if started == group.started and not refused and not stays:
         return group
-    return msgspec.structs.replace(group, started=started, unsupported=refused)
+    return msgspec.structs.replace(group, started=started, unsupported=refused, movable=group.movable and not stays)
 
 
 def _in_its_project(group: PodGroup, projects: dict[str, tuple[frozenset[str], QueueName]]) -> PodGroup:
