@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from fairlead.objects.fields import EVICTION_REASON
 from fairlead.objects.meta import Condition, ObjectMeta
 from fairlead.objects.pod import Container, Pod, PodSpec, PodStatus, ResourceRequirements
 from fairlead.workloads.evictions import lost, spent_by, told
@@ -39,6 +41,12 @@ def test_of_what_kubernetes_evicts_the_node_and_the_loss_are_told(reason: str, b
     said = told(a_pod(reason, "Eviction API: evicting"))
     assert said.startswith(begins)
     assert said.endswith("; 180 GPU-seconds of work are lost")
+
+
+def test_of_a_move_the_scheduler_s_words_are_told_and_not_those_of_the_api() -> None:
+    pod = a_pod("EvictionByEvictionAPI", "Eviction API: evicting")
+    meta = replace(pod.metadata, annotations={EVICTION_REASON: "Moved to n2"})
+    assert told(replace(pod, metadata=meta)) == "Moved to n2"
 
 
 def test_of_a_pod_that_nobody_evicts_nothing_is_told() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from fairlead.objects.fields import EVICTION_REASON
 from fairlead.objects.meta import Condition
 from fairlead.objects.pod import Pod
 from fairlead.objects.times import seconds_of
@@ -45,6 +46,8 @@ def told(pod: Pod) -> str:
     target = eviction_of(pod)
     if target is None:
         return ""
+    if said := pod.metadata.annotations.get(EVICTION_REASON):
+        return said
     if target.reason not in _OTHERS:
         return target.message or "Evicted"
     ended = seconds_of(target.last_transition_time) or 0.0

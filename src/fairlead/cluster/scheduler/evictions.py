@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -29,20 +30,14 @@ async def end(client: Client, pod: Pod, condition: Condition, action: Action) ->
 
     Raises: Kept, NotFound, Conflict (another pod has its name).
     """
-    await _untrack(client, pod)
-    if action is not Action.CONSOLIDATE:
-        await _tell(client, pod, condition)
-        await client.delete(kinds.POD, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid)
+    others = tuple(name for name in pod.metadata.finalizers if name != JOB_TRACKING)
+    if action is Action.CONSOLIDATE:
+        await _move(client, pod, condition, others)
         return
-    try:
-        await client.evict(pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid)
-    except Throttled as error:
-        await _write_finalizers(client, pod, pod.metadata.finalizers)
-        raise Kept(f"{pod.metadata.name} may not be moved: {error}") from error
-    try:
-        await _tell(client, pod, condition)  # the API has written words of its own, which name nobody
-    except NotFound:
-        return
+    if others != pod.metadata.finalizers:
+        await _patch(client, pod, _finalizers(others))
+    await _tell(client, pod, condition)
+    await client.delete(kinds.POD, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid)
 
 
 def losses(evictions: Iterable[Evict], pods: Mapping[str, Pod], now: float) -> dict[str, int]:
@@ -77,15 +72,30 @@ def _work_of(pod: Pod) -> tuple[str, str]:
     return pod.metadata.namespace, pod.metadata.annotations.get(fields.POD_GROUP) or pod.metadata.uid
 
 
-async def _untrack(client: Client, pod: Pod) -> None:
-    """Its Job counts the pod no more, as when the Job itself ends one: else it would count as failed, or, ended in good order, as done."""
-    others = tuple(name for name in pod.metadata.finalizers if name != JOB_TRACKING)
-    if others != pod.metadata.finalizers:
-        await _write_finalizers(client, pod, others)
+async def _move(client: Client, pod: Pod, condition: Condition, finalizers: tuple[str, ...]) -> None:
+    """As above. The API has words of its own for the condition, which name nobody and which the kubelet writes again at the end: ours
+    stay in an annotation."""
+    await _patch(client, pod, _finalizers(finalizers) | _reason(condition.message))
+    try:
+        await client.evict(pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid)
+    except Throttled as error:
+        await _patch(client, pod, _finalizers(pod.metadata.finalizers) | _reason(None))
+        raise Kept(f"{pod.metadata.name} may not be moved: {error}") from error
+    with contextlib.suppress(NotFound):
+        await _tell(client, pod, condition)
 
 
-async def _write_finalizers(client: Client, pod: Pod, names: tuple[str, ...]) -> None:
-    patch: JsonObject = {"metadata": {"finalizers": list(names) or None}}
+def _finalizers(names: tuple[str, ...]) -> JsonObject:
+    return {"finalizers": list(names) or None}
+
+
+def _reason(message: str | None) -> JsonObject:
+    return {"annotations": {fields.EVICTION_REASON: message}}
+
+
+async def _patch(client: Client, pod: Pod, metadata: JsonObject) -> None:
+    """A pod that its Job counts no more, as when the Job itself ends it, counts neither as failed nor, ended in good order, as done."""
+    patch: JsonObject = {"metadata": metadata}
     await client.patch(kinds.POD, pod.metadata.name, patch, pod.metadata.namespace, uid=pod.metadata.uid)
 
 
