@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from tests.kubernetes.conftest import CLOCK, NUMBERS
 from tests.kubernetes.roles import until
@@ -28,6 +29,7 @@ from fairlead.objects.kinds import foreign
 from fairlead.objects.meta import ObjectMeta
 from fairlead.objects.organisation import Project
 from fairlead.objects.pod import Container, Pod, PodSpec
+from fairlead.runtime import certificates
 from fairlead.runtime.errors import Denied, FairleadError
 
 pytestmark = pytest.mark.kubernetes
@@ -41,6 +43,7 @@ class Guarded:
     namespace: str
     project: str
     admission: asyncio.Task[None]
+    options: AdmissionOptions
 
     async def pod(self, name: str, notes: dict[str, str] | None = None, *, namespace: str = "", **labels: str) -> Pod:
         """A pod as somebody writes it."""
@@ -85,8 +88,7 @@ async def guarded(real: Transport, tmp_path: Path) -> AsyncIterator[Guarded]:
         Controllers(client, CLOCK, Random(6), ControllersOptions(webhooks=webhooks)).run()
     )
     secret = await until(lambda: _complete(client))
-    for key, value in secret.items():
-        (tmp_path / key).write_bytes(base64.b64decode(value))
+    _mount(secret, tmp_path)
     options = AdmissionOptions(certificates=str(tmp_path), host="127.0.0.1", port=0)
     role = Admission(client, CLOCK, options)
     admission = asyncio.create_task(role.run())
@@ -102,7 +104,7 @@ async def guarded(real: Transport, tmp_path: Path) -> AsyncIterator[Guarded]:
         body = configuration(kind.kind, path, policy, port)
         body["webhooks"][0]["clientConfig"]["caBundle"] = secret["ca.crt"]  # type: ignore[index,call-overload]  # as made above
         await client.create(kind, body)
-    found = Guarded(client, f"runai-{project}", project, admission)
+    found = Guarded(client, f"runai-{project}", project, admission, msgspec.structs.replace(options, port=port))
     await until(lambda: client.find(kinds.NAMESPACE, found.namespace))
     await until(lambda: _is_guarded(found))
     try:
@@ -110,10 +112,16 @@ async def guarded(real: Transport, tmp_path: Path) -> AsyncIterator[Guarded]:
     finally:
         for kind in (kinds.MUTATING_WEBHOOK, kinds.VALIDATING_WEBHOOK):
             await client.delete(kind, "fairlead")
-        for task in (controllers, admission):
+        for task in (controllers, found.admission):
             task.cancel()
-        await asyncio.gather(controllers, admission, return_exceptions=True)
+        await asyncio.gather(controllers, found.admission, return_exceptions=True)
         await asyncio.sleep(0.3)  # the API server's kept connections say goodbye
+
+
+def _mount(secret: dict[str, str], folder: Path) -> None:
+    """As a kubelet does."""
+    for key, value in secret.items():
+        (folder / key).write_bytes(base64.b64decode(value))
 
 
 async def _complete(client: Client) -> dict[str, str]:
@@ -172,6 +180,45 @@ async def test_with_admission_down_nothing_new_gets_in(guarded: Guarded) -> None
     await asyncio.gather(guarded.admission, return_exceptions=True)
     with pytest.raises(FairleadError, match=r"validate\.fairlead\.dev"):
         await guarded.pod("late")
+
+
+async def test_with_a_certificate_that_has_ended_nothing_new_gets_in_and_it_says_so_until_the_controllers_start(
+    guarded: Guarded,
+) -> None:
+    client, folder = guarded.client, Path(guarded.options.certificates)
+    guarded.admission.cancel()
+    await asyncio.gather(guarded.admission, return_exceptions=True)
+    by = certificates.KeyPair(certificate=(folder / "ca.crt").read_bytes(), key=(folder / "ca.key").read_bytes())
+    made = certificates.server("127.0.0.1", ("127.0.0.1",), CLOCK.now() - 91 * 86400, 90, by)
+    ended = {"tls.crt": base64.b64encode(made.certificate).decode(), "tls.key": base64.b64encode(made.key).decode()}
+    await client.patch(kinds.SECRET, "fairlead-webhook", {"data": {**ended}}, "fairlead")
+    _mount(ended, folder)
+    role = Admission(client, CLOCK, guarded.options)
+    guarded.admission = asyncio.create_task(role.run())
+
+    async def says_so() -> bool:
+        return role.waits_for.startswith(f"a certificate that is valid: the one in {folder} ended at ")
+
+    assert await until(says_so)
+    with pytest.raises(FairleadError, match="certificate has expired"):
+        await guarded.pod("late")
+
+    options = ControllersOptions(webhooks=WebhookOptions(namespace="fairlead", names=("127.0.0.1",)))
+    again = asyncio.create_task(Controllers(client, CLOCK, Random(8), options).run())
+
+    async def renewed() -> dict[str, str]:
+        found = await _complete(client)
+        return {} if found["tls.crt"] == ended["tls.crt"] else found
+
+    _mount(await until(renewed), folder)
+
+    async def is_ready() -> bool:
+        return not role.waits_for
+
+    assert await until(is_ready)
+    await guarded.pod("in-time")
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)
 
 
 async def test_the_controllers_give_the_webhooks_the_authority_to_trust(guarded: Guarded) -> None:

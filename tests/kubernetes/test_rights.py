@@ -50,6 +50,7 @@ UNSEEN: dict[str, dict[Right, str]] = {
         ("", "namespaces", "get"): "a namespace that came into being between looking and making is read",
         ("scheduling.run.ai", "queues", "get"): "a queue that came into being between looking and making is read",
     },
+    "scheduler": {("", "pods/eviction", "create"): "nothing here is moved to make room"},
     "agent": {
         ("", "pods/exec", "create"): "newer API servers ask for it where older ones ask for get",
         (

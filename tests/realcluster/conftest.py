@@ -11,6 +11,7 @@ import pytest
 from tests.parts.build import Unavailable
 from tests.parts.cluster.cluster import Cluster, cluster
 from tests.realcluster.pods import until
+from tests.realcluster.product import Installed, product_on
 
 from fairlead.kube.client import Client, Limits
 from fairlead.kube.credentials import find
@@ -34,6 +35,17 @@ def real_cluster() -> Iterator[Cluster]:
         except Unavailable as reason:
             pytest.skip(str(reason))
         yield running
+
+
+@pytest.fixture(scope="module")
+def installed(real_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """The product, and a project `team` that deserves all GPUs."""
+    with contextlib.ExitStack() as stack:
+        try:
+            found = stack.enter_context(product_on(real_cluster, tmp_path_factory.mktemp("product")))
+        except Unavailable as reason:
+            pytest.skip(str(reason))
+        yield found
 
 
 @pytest.fixture

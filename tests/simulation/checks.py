@@ -14,9 +14,10 @@ from fairlead.objects import fields, kinds
 from fairlead.objects.pod import Pod
 from fairlead.objects.quantity import milli, whole
 from fairlead.objects.workload import Workload
+from fairlead.workloads.evictions import eviction_of
 from fairlead.workloads.gpus import gpu_of, groups_of
 from fairlead.workloads.pods import least_of, ranks_of
-from fairlead.workloads.status import eviction_of, exit_code_of
+from fairlead.workloads.status import exit_code_of
 
 
 def at_any_time(pods: list[Pod], nodes: dict[str, Any]) -> list[str]:

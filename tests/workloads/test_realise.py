@@ -199,6 +199,36 @@ def test_an_eviction_is_no_failure_and_the_pod_comes_back_under_its_name() -> No
     assert names(plan(replace(job, status=found.status)).create) == ["job-0"]
 
 
+def cut_short(pod: Pod, phase: str, ended: str) -> Pod:
+    """That pod, evicted at ten past, whose container ended then."""
+    target = Condition(
+        type="DisruptionTarget", status="True", message="for somebody", last_transition_time="2026-01-01T00:10:00Z"
+    )
+    end = ContainerStatus(name="x", state=ContainerState(terminated={"exitCode": 0, "finishedAt": ended}))
+    found = in_phase(pod, phase)
+    return replace(found, status=replace(found.status, conditions=(target,), container_statuses=(end,)))
+
+
+def test_a_pod_that_answers_its_eviction_with_exit_code_0_has_not_done_its_work() -> None:
+    (pod,) = made_by(a_training())
+    found = plan(a_training(), leaving(cut_short(pod, "Succeeded", "2026-01-01T00:10:00Z")))
+    assert (found.ended, found.status.phase, found.status.succeeded_pods) == (None, "Creating", 0)
+    gone = plan(a_training())
+    assert names(gone.create) == [pod.metadata.name]
+
+
+def test_a_pod_that_had_ended_by_itself_before_it_was_evicted_has_done_its_work() -> None:
+    (pod,) = made_by(a_training())
+    assert plan(a_training(), leaving(cut_short(pod, "Succeeded", "2026-01-01T00:09:59Z"))).ended == "Completed"
+
+
+def test_a_pod_that_its_node_has_evicted_and_keeps_as_failed_is_made_anew() -> None:
+    (pod,) = made_by(a_training())
+    kept = cut_short(pod, "Failed", "2026-01-01T00:10:03Z")
+    found = plan(a_training(), kept)
+    assert (found.delete, found.create, found.status.failures) == ((kept,), (), 0)
+
+
 def test_an_eviction_is_counted_once() -> None:
     job = a_training()
     evicted = leaving(in_phase(made_by(job)[0], "Running", evicted=True))

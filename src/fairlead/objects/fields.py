@@ -108,7 +108,7 @@ FIELDS: Final = (
     ),
     _row(TEMPLATE_HASH, "annotation", "pod", "hash of what it was made from", "controllers > controllers"),
     _row(EVICTED_BY, "annotation", "pod, workload", "who took the place", "scheduler, controllers > agent, cli"),
-    _row(EVICTION_REASON, "annotation", "pod, workload", "why it was evicted", "scheduler, controllers > agent, cli"),
+    _row(EVICTION_REASON, "annotation", "pod", "why it is moved", "scheduler > controllers, agent"),
     _row(NODE_POOL_CHOICE, "annotation", "workload, pod", "node pools in order", "user, controllers > scheduler"),
     _row(CHECKPOINT_AT, "annotation", "pod", "time of the last checkpoint", "user > scheduler"),
     _row(ENFORCEMENT, "annotation", "pod", "how its share of a device is enforced", "node > agent, cli"),

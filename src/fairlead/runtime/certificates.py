@@ -61,6 +61,11 @@ def left(certificate: bytes, now: float) -> float:
     return min(max((end - now) / (end - begin), 0.0), 1.0)
 
 
+def end(certificate: bytes) -> float:
+    """When a certificate ends; of several the first counts. Raises: ValueError for one that cannot be read."""
+    return x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp()
+
+
 def vouches(by: bytes, certificate: bytes, names: Sequence[str]) -> bool:
     """Whether the (first) authority signed the certificate, and that is for exactly those names."""
     try:

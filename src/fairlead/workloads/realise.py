@@ -3,7 +3,7 @@
 A workload is tried in *attempts*. All pods of an attempt start together; if one fails, the attempt has failed and the next one begins,
 until there were more failed attempts than `backoffLimit`. The next attempt waits, as that of a Kubernetes Job does: 10 s after the first
 failure, twice as long after each further one, at most 6 minutes. Failed pods stay as a record, so the count survives every restart. An
-evicted pod is no failure: it is made again under its name once the old one is gone.
+evicted pod is no failure, and no success however it ends: it is made again under its name once the old one is gone.
 
 That a workload has ended is written on it: pods may be deleted by anyone, and work that was done is not done again.
 """
@@ -20,8 +20,9 @@ from fairlead.objects.kai import PodGroup
 from fairlead.objects.pod import Pod
 from fairlead.objects.times import seconds_of, text_of
 from fairlead.objects.workload import Workload, WorkloadStatus
+from fairlead.workloads.evictions import is_evicted
 from fairlead.workloads.pods import Owner, gang_of, least_of, pod_of, ranks_of
-from fairlead.workloads.status import Course, ended_at, is_evicted, status_of
+from fairlead.workloads.status import Course, ended_at, has_succeeded, status_of
 
 DEFAULT_BACKOFF_LIMIT: Final = 6
 _FIRST_WAIT_SECONDS: Final = 10
@@ -59,7 +60,8 @@ def realise(workload: Workload, owner: Owner, pods: Sequence[Pod], now: str) -> 
     if workload.spec.suspended or given_up or done or workload.metadata.deletion_timestamp:
         end = None if noted else _end(done=done, given_up=given_up)
         return Realised(ended=end, group=group, delete=_not_leaving(active), status=status)
-    stale = _not_leaving([p for p in active if _attempt(p) != current]) + _stranded(workload, mine)
+    over = [p for p in mine if is_evicted(p) and _has_ended(p) and not has_succeeded(p)]  # its node keeps it otherwise
+    stale = _not_leaving([*over, *(p for p in active if _attempt(p) != current)]) + _stranded(workload, mine)
     if status.next_try_at:
         return Realised(group=group, delete=stale, status=status)
     taken = {p.metadata.name for p in pods}
@@ -84,13 +86,13 @@ def _next_try(pods: Sequence[Pod], failed: Sequence[int]) -> str:
 
 def _is_done(workload: Workload, mine: Sequence[Pod]) -> bool:
     """Whether as many as are needed have succeeded and no other has begun: surplus pods that never got a place are not waited for."""
-    succeeded = sum(1 for p in mine if p.status.phase == "Succeeded")
+    succeeded = sum(1 for p in mine if has_succeeded(p))
     return succeeded >= least_of(workload) and not _placed(mine)
 
 
 def _stranded(workload: Workload, mine: Sequence[Pod]) -> tuple[Pod, ...]:
     """All pods of an attempt that lost a member after another had succeeded: too few are left to start it, so all run again."""
-    ended = [p for p in mine if p.status.phase == "Succeeded"]
+    ended = [p for p in mine if has_succeeded(p)]
     running = [p for p in mine if p.spec.node_name and not _has_ended(p)]
     if not ended or len(ended) + len(running) >= least_of(workload) or (running and not _is_replaced(workload, mine)):
         return ()

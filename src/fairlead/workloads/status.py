@@ -12,6 +12,7 @@ from fairlead.objects.meta import Condition
 from fairlead.objects.pod import Pod
 from fairlead.objects.times import seconds_of
 from fairlead.objects.workload import Phase, Workload, WorkloadStatus
+from fairlead.workloads.evictions import is_cut_short, is_evicted, told
 from fairlead.workloads.gpus import gpu_milli
 from fairlead.workloads.pods import least_of, ranks_of
 
@@ -28,14 +29,9 @@ class Course(Struct, frozen=True, kw_only=True):
     next_try: str = ""
 
 
-def is_evicted(pod: Pod) -> bool:
-    """Whether the pod ends because it was asked to make room."""
-    return eviction_of(pod) is not None
-
-
-def eviction_of(pod: Pod) -> Condition | None:
-    """The condition that says who took the place and why."""
-    return next((c for c in pod.status.conditions if c.type == "DisruptionTarget" and c.status == "True"), None)
+def has_succeeded(pod: Pod) -> bool:
+    """Whether the pod has done its work."""
+    return pod.status.phase == "Succeeded" and not is_cut_short(pod)
 
 
 def exit_code_of(pod: Pod) -> int | None:
@@ -57,7 +53,10 @@ def ended_at(pod: Pod) -> str:
 def failure_of(pod: Pod) -> str:
     """What a failed pod failed of: its node's words, else its exit code."""
     code = exit_code_of(pod)
-    return pod.status.message or (f"exit code {code}" if code is not None else pod.status.reason or "failed")
+    words = pod.status.message or (f"exit code {code}" if code is not None else pod.status.reason or "failed")
+    if pod.status.reason == "UnexpectedAdmissionError" or pod.status.reason.startswith("OutOf"):
+        return f"{pod.spec.node_name} did not take it, though by its status there was room: {words}"
+    return words
 
 
 def status_of(
@@ -85,7 +84,7 @@ def status_of(
         conditions=_conditions(before.conditions, pods, phase, now),
         running_pods=len(running),
         requested_pods=ranks_of(workload),
-        succeeded_pods=sum(1 for p in mine if p.status.phase == "Succeeded"),
+        succeeded_pods=sum(1 for p in mine if has_succeeded(p)),
         failures=course.failures,
         evictions=before.evictions + _new_evictions(workload, pods, now),
         nodes=tuple(sorted({p.spec.node_name for p in mine if p.spec.node_name and not ended})),
@@ -109,7 +108,7 @@ def _phase(workload: Workload, pods: Sequence[Pod], mine: Sequence[Pod], course:
         return ("Stopping", "Being suspended") if active else ("Stopped", "Suspended; resume it to run again")
     if course.next_try:
         return "Pending", f"Backing off, next try at {course.next_try[11:19]} UTC. {_failure(pods, course.failures)}"
-    finished = sum(1 for p in mine if p.status.phase == "Succeeded")
+    finished = sum(1 for p in mine if has_succeeded(p))
     return _living(workload, [p for p in mine if not _over(p)], finished, course.failures)
 
 
@@ -119,8 +118,7 @@ def _living(workload: Workload, mine: Sequence[Pod], finished: int, failures: in
         return "Creating", f"Making its pods.{retried}"
     leaving = [p for p in mine if p.metadata.deletion_timestamp]
     if leaving and len(leaving) == len(mine):
-        target = eviction_of(leaving[0])
-        return "Pending", target.message if target else "Its pods are ending"
+        return "Pending", told(leaving[0]) or "Its pods are ending"
     placed = [p for p in mine if p.spec.node_name]
     running = [p for p in mine if p.status.phase == "Running"]
     if running and len(running) + finished >= least_of(workload):
@@ -175,14 +173,15 @@ def _is_continued(conditions: Sequence[Condition], fresh: Sequence[Pod], now: st
 
 def _conditions(before: Sequence[Condition], pods: Sequence[Pod], phase: str, now: str) -> tuple[Condition, ...]:
     found = {c.type: c for c in before}
-    fresh = _uncounted(before, pods)
-    if fresh:
-        uids = [_short(p) for p in pods if is_evicted(p)]
-        target = eviction_of(fresh[-1])
-        message = target.message if target else "evicted"
-        since = found["Evicted"].last_transition_time if _is_continued(before, fresh, now) else now
+    fresh, evicted = _uncounted(before, pods), [p for p in pods if is_evicted(p)]
+    if evicted:
+        kept = not fresh or _is_continued(before, fresh, now)
         found["Evicted"] = Condition(
-            type="Evicted", status="True", reason="_".join(["Pods", *uids]), message=message, last_transition_time=since
+            type="Evicted",
+            status="True",
+            reason="_".join(["Pods", *map(_short, evicted)]),
+            message=told((fresh or evicted)[-1]),
+            last_transition_time=found["Evicted"].last_transition_time if kept else now,
         )
     last = found.get("Phase")
     if last is None or last.reason != phase:

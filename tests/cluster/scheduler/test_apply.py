@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from tests.cluster.build import Bench
 
-from fairlead.cluster.scheduler.apply import Applier, Known, eviction_text
+from fairlead.cluster.scheduler.apply import Applier, Known
 from fairlead.cluster.scheduler.assumed import UNCERTAIN_SECONDS, Assumed, Seen
+from fairlead.cluster.scheduler.evictions import JOB_TRACKING, eviction_text, losses
 from fairlead.cluster.scheduler.observe import hold_of, lone_group
 from fairlead.kube.faulty import Faults
 from fairlead.model import Action, Bind, Evict, Hold, Keep, NodeName, PodGroup, QueueName, Uid
-from fairlead.objects import kinds
-from fairlead.objects.pod import Pod
+from fairlead.objects import fields, kinds
+from fairlead.objects.builtin import DisruptionBudgetSpec, PodDisruptionBudget
+from fairlead.objects.json import JsonObject
+from fairlead.objects.meta import LabelSelector, ObjectMeta
+from fairlead.objects.pod import Container, Pod, PodSpec, PodStatus, ResourceRequirements
 
 NODE = NodeName("n1")
 
@@ -100,6 +104,84 @@ def test_a_promise_is_written_before_its_victim_is_told_for_whom_it_goes() -> No
 
     bench.run(story)
     assert bench.writes() == ["PATCH taker", "PATCH status", "DELETE victim", "POST events"]
+
+
+def test_a_pod_that_its_job_counts_is_let_go_of_before_it_ends() -> None:
+    bench, assumed = Bench(), Assumed()
+
+    async def story() -> Pod:
+        await bench.a_pod("victim")
+        named: JsonObject = {"metadata": {"finalizers": [JOB_TRACKING, "example.com/own"]}}
+        victim = await bench.client.patch(kinds.POD, "victim", named, "ns")
+        await bench.client.bind("victim", "ns", "n1")
+        plan = [Evict(pod=Uid(victim.metadata.uid), action=Action.EVICT_STALE)]
+        await Applier(bench.shaky, bench.clock, assumed, "fairlead").apply(plan, known(victim))
+        return await bench.client.get(kinds.POD, "victim", "ns")
+
+    gone = bench.run(story)
+    assert (gone.metadata.finalizers, bool(gone.metadata.deletion_timestamp)) == (("example.com/own",), True)
+    assert bench.writes() == ["PATCH victim", "PATCH status", "DELETE victim", "POST events"]
+
+
+def _a_move(bench: Bench, applier: Applier, *, budget: bool) -> tuple[Pod, Pod, dict[str, str]]:
+    """The pod that is to be moved and the one it is moved for, after a plan that does so, and who got no room."""
+
+    async def story() -> tuple[Pod, Pod, dict[str, str]]:
+        await bench.a_pod("mover", app="a")
+        named: JsonObject = {"metadata": {"finalizers": [JOB_TRACKING]}}
+        mover, taker = await bench.client.patch(kinds.POD, "mover", named, "ns"), await bench.a_pod("taker")
+        await bench.client.bind("mover", "ns", "n1")
+        ready: JsonObject = {"type": "Ready", "status": "True"}
+        await bench.client.patch_status(kinds.POD, "mover", {"phase": "Running", "conditions": [ready]}, "ns")
+        if budget:
+            spec = DisruptionBudgetSpec(min_available=1, selector=LabelSelector(match_labels={"app": "a"}))
+            stays = PodDisruptionBudget(metadata=ObjectMeta(name="stays"), spec=spec)
+            await bench.client.create(kinds.DISRUPTION_BUDGET, stays, "ns")
+        uids = Uid(mover.metadata.uid), Uid(taker.metadata.uid)
+        hold = Hold(places=((uids[1], NODE, ()),), victims=(uids[0],), deadline=bench.clock.now() + 90)
+        evict = Evict(pod=uids[0], action=Action.CONSOLIDATE, for_group=uids[1], moved_to=NodeName("n2"))
+        said = await applier.apply([Keep(group=uids[1], hold=hold), evict], known(mover, taker))
+        return await bench.client.get(kinds.POD, "mover", "ns"), await bench.client.get(kinds.POD, "taker", "ns"), said
+
+    return bench.run(story)
+
+
+def test_who_is_moved_goes_through_the_eviction_api_and_is_told_for_whom() -> None:
+    bench = Bench()
+    mover, taker, said = _a_move(bench, Applier(bench.shaky, bench.clock, Assumed(), "fairlead"), budget=False)
+    (told,) = (c.message for c in mover.status.conditions if c.type == "DisruptionTarget")
+    assert (said, bool(mover.metadata.deletion_timestamp)) == ({}, True)
+    assert told.startswith("Moved to n2 to make room for taker of ")
+    assert hold_of(taker.metadata) is not None
+    assert "POST eviction" in bench.writes()
+
+
+def test_a_move_that_a_budget_forbids_ends_with_the_promise_taken_back_and_the_pod_as_it_was() -> None:
+    bench, assumed = Bench(), Assumed()
+    mover, taker, said = _a_move(bench, Applier(bench.shaky, bench.clock, assumed, "fairlead"), budget=True)
+    assert (mover.metadata.deletion_timestamp, mover.metadata.finalizers) == (None, (JOB_TRACKING,))
+    assert not [c for c in mover.status.conditions if c.type == "DisruptionTarget"]
+    assert hold_of(taker.metadata) is None
+    assert said.keys() == {taker.metadata.uid}
+    assert said[taker.metadata.uid].startswith("mover may not be moved: ")
+    assert "disruption budget" in said[taker.metadata.uid]
+
+
+def test_what_a_gang_loses_is_told_to_each_of_its_pods() -> None:
+    evictions = [Evict(pod=Uid(name), action=Action.PREEMPT, for_group=Uid("t")) for name in ("a", "b", "c")]
+    pods = {name: _since_midnight(name, group) for name, group in (("a", "g"), ("b", "g"), ("c", ""))}
+    assert losses(evictions, pods, MIDNIGHT + 60) == {"a": 120_000, "b": 120_000, "c": 60_000}
+
+
+MIDNIGHT = 1767225600.0
+
+
+def _since_midnight(uid: str, group: str) -> Pod:
+    """A pod with one GPU that has run since then, of that gang."""
+    limits = ResourceRequirements(limits={"nvidia.com/gpu": "1"})
+    meta = ObjectMeta(name=uid, uid=uid, namespace="ns", annotations={fields.POD_GROUP: group} if group else {})
+    spec = PodSpec(containers=(Container(name="c", resources=limits),))
+    return Pod(metadata=meta, spec=spec, status=PodStatus(start_time="2026-01-01T00:00:00Z"))
 
 
 def test_nobody_is_evicted_for_a_promise_that_could_not_be_written() -> None:

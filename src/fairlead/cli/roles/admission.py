@@ -22,4 +22,4 @@ async def main(settings: RoleTree) -> None:
     def make(parts: Parts) -> Admission:
         return Admission(parts.client, parts.clock, options)
 
-    await live_beside("admission", settings, make, lambda role: READY if role.is_ready else "the lists of the cluster")
+    await live_beside("admission", settings, make, lambda role: role.waits_for or READY)

@@ -20,6 +20,8 @@ from fairlead.cluster.admission import review
 from fairlead.cluster.admission.observe import Observed
 from fairlead.kube.client import Client
 from fairlead.objects.json import JsonObject
+from fairlead.objects.times import text_of
+from fairlead.runtime import certificates
 from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Invalid
 from fairlead.runtime.listening import listening
@@ -52,14 +54,24 @@ class Admission:
         self._folder = Path(options.certificates)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._loaded: tuple[float, ...] = ()
+        self._ends = 0.0
+        """When the certificate does, in seconds since the epoch."""
         self._log = logger("admission")
         self.port = options.port
         """Where it listens; chosen by the system where the option is 0."""
 
     @property
-    def is_ready(self) -> bool:
-        """Whether the cluster was listed and it answers."""
-        return self._observed.is_ready
+    def waits_for(self) -> str:
+        """What it cannot answer without; empty where it can."""
+        if not self._observed.is_ready:
+            return "the lists of the cluster"
+        if self._ends > self._clock.now():
+            return ""
+        return (
+            f"a certificate that is valid: the one in {self._folder} ended at {text_of(self._ends)}, so the API server trusts"
+            " no answer and makes no pods in projects. The controllers renew the secret fairlead-webhook when they start,"
+            " and every hour: see whether they run"
+        )
 
     async def run(self) -> None:
         """Fill the caches and answer.
@@ -91,7 +103,7 @@ class Admission:
             changed = (certificate.stat().st_mtime, key.stat().st_mtime)
             if changed != self._loaded:
                 self._tls.load_cert_chain(certificate, key)
-                self._loaded = changed
+                self._loaded, self._ends = changed, certificates.end(certificate.read_bytes())
         except OSError as error:  # ssl.SSLError is one
             raise Invalid(
                 f"The certificate in {self._folder} cannot be read: {error.strerror or error}.",
@@ -106,6 +118,8 @@ class Admission:
                 self._load()
             except Invalid as error:
                 self._log.warning("certificate.unreadable", message=str(error))
+            if self._ends <= self._clock.now():
+                self._log.warning("certificate.ended", message=f"It waits for {self.waits_for}.")
 
     # what the API asks
 
@@ -113,9 +127,9 @@ class Admission:
         return web.Response(text="ok\n")
 
     async def _ready(self, _request: web.Request) -> web.Response:
-        if self._observed.is_ready:
-            return web.Response(text="ok\n")
-        return web.Response(status=503, text="Namespaces, queues and pod groups are still being listed.\n")
+        if what := self.waits_for:
+            return web.Response(status=503, text=f"It waits for {what}.\n")
+        return web.Response(text="ok\n")
 
     async def _mutate(self, request: web.Request) -> web.Response:
         return await self._answer(request, self._completed)

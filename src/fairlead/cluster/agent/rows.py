@@ -24,10 +24,11 @@ from fairlead.wire.agent import (
     WorkloadRow,
 )
 from fairlead.wire.reasons import from_lines
+from fairlead.workloads.evictions import eviction_of, told
 from fairlead.workloads.gpus import count_of, devices_of, gpu_milli, gpu_of
 from fairlead.workloads.pods import ranks_of
 from fairlead.workloads.priority import is_preemptible, priority_of
-from fairlead.workloads.status import ended_at, eviction_of, exit_code_of, failure_of
+from fairlead.workloads.status import ended_at, exit_code_of, failure_of
 
 DEFAULT_POOL = "default"
 _MOST_ROWS = 1024
@@ -254,7 +255,7 @@ def _history(workload: Workload, pods: Sequence[objects.Pod]) -> tuple[HistoryEn
             entries.append(HistoryEntry(time=_time(ended_at(pod)), type="failed", message=text))
         if target is not None:
             when = _time(target.last_transition_time)
-            entries.append(HistoryEntry(time=when, type="evicted", message=target.message))
+            entries.append(HistoryEntry(time=when, type="evicted", message=told(pod)))
     evicted = condition_of(workload.status.conditions, "Evicted")
     if evicted is not None and not any(e.type == "evicted" for e in entries):
         when = _time(evicted.last_transition_time)

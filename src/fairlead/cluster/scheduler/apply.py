@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from fairlead.cluster.scheduler.assumed import UNCERTAIN_SECONDS, Assumed
+from fairlead.cluster.scheduler.evictions import Kept, end, eviction_text, losses
 from fairlead.kube.client import Client
 from fairlead.kube.errors import AlreadyExists, Uncertain
 from fairlead.model import Bind, Evict, Keep, PodGroup
@@ -64,15 +65,20 @@ class Applier:
         self._log = logger("scheduler.apply")
 
     async def apply(self, commands: Iterable[Bind | Evict | Keep], known: Known) -> dict[str, str]:
-        """Does it all; gives back pods whose bind failed: UID -> why. Nobody is evicted for a promise that could not be written."""
+        """Does it all; gives back pods that could not be bound, or had no room made for them: UID -> why.
+
+        Nobody is evicted for a promise that could not be written.
+        """
         listed = list(commands)
         keeps = [c for c in listed if isinstance(c, Keep)]
         written = await self._all(self._keep(c, known) for c in keeps)
         unwritten = {c.group for c, ok in zip(keeps, written, strict=True) if not ok}
-        await self._all(self._evict(c, known) for c in listed if isinstance(c, Evict) and c.for_group not in unwritten)
+        kept = await self._evict_all(
+            [c for c in listed if isinstance(c, Evict) and c.for_group not in unwritten], known
+        )
         binds = [c for c in listed if isinstance(c, Bind)]
         done = await self._all(self._bind(c, known) for c in binds)
-        return {c.pod: why for c, why in zip(binds, done, strict=True) if why and c.pod in known.pods}
+        return kept | {c.pod: why for c, why in zip(binds, done, strict=True) if why and c.pod in known.pods}
 
     async def withdraw(self, request: kai.BindRequest) -> None:
         """Ends a request that the binder could not do; one that is gone is fine."""
@@ -135,14 +141,23 @@ class Applier:
         notes: JsonObject = {fields.GPU_GROUP: ",".join(bind.shared)} if bind.shared else {}
         await self._client.bind(meta.name, meta.namespace, bind.node, uid=meta.uid, annotations=notes or None)
 
-    async def _evict(self, evict: Evict, known: Known) -> None:
+    async def _evict_all(self, evictions: list[Evict], known: Known) -> dict[str, str]:
+        """First pods of the groups whose room a disruption budget keeps: UID -> why. Their promises are taken back."""
+        lost = losses(evictions, known.pods, self._clock.now())
+        said = await self._all(self._evict(e, known, lost.get(e.pod, 0)) for e in evictions)
+        kept = {e.for_group: why for e, why in zip(evictions, said, strict=True) if why}
+        await self._all(self._keep(Keep(group=group, hold=None), known) for group in kept)
+        return {known.first[group]: why for group, why in kept.items() if group in known.first}
+
+    async def _evict(self, evict: Evict, known: Known, spent: int) -> str:
+        """Why a disruption budget keeps the pod; empty where none does. `spent`: what its work loses."""
         pod = known.pods.get(evict.pod)
         if pod is None:
-            return
+            return ""
         taker = known.groups.get(evict.for_group)
         speaker = known.first_of(evict.for_group)
         meta = pod.metadata
-        message = eviction_text(evict, taker, speaker.metadata.labels if speaker else {}, meta.namespace)
+        message = eviction_text(evict, taker, speaker.metadata.labels if speaker else {}, meta.namespace, spent)
         condition = Condition(
             type="DisruptionTarget",
             status="True",
@@ -151,16 +166,19 @@ class Applier:
             last_transition_time=text_of(self._clock.now()),
         )
         try:
-            await self._client.patch_conditions(kinds.POD, meta.name, [condition], meta.namespace, uid=meta.uid)
-            await self._client.delete(kinds.POD, meta.name, meta.namespace, uid=meta.uid)
+            await end(self._client, pod, condition, evict.action)
+        except Kept as why:
+            self._log.info("evict.kept", pod=f"{meta.namespace}/{meta.name}", message=str(why))
+            return str(why)
         except (NotFound, Conflict):
-            return
+            return ""
         except FairleadError as error:
             self._log.warning("evict.uncertain", pod=f"{meta.namespace}/{meta.name}", message=str(error))
             self._assumed.evict(evict.pod, self._clock.now() + UNCERTAIN_SECONDS)
-            return
+            return ""
         self._assumed.evict(evict.pod)
         await self._event(pod, "Evicted", message)
+        return ""
 
     async def _keep(self, keep: Keep, known: Known) -> bool:
         group = known.groups.get(keep.group)
@@ -237,19 +255,3 @@ def bind_request(bind: Bind, pod: Pod, known: Known) -> kai.BindRequest:
             selected_gpu_groups=bind.shared,
         ),
     )
-
-
-def eviction_text(evict: Evict, taker: PodGroup | None, labels: Mapping[str, str], namespace: str) -> str:
-    """Who takes the place and why, as a sentence for whoever was stopped in that namespace: work of other projects is not named.
-
-    `labels`: of the taker's pods, which name its workload and project.
-    """
-    if taker is None:
-        return "Stopped: too few of its pods were left to go on"
-    work = labels.get(fields.WORKLOAD, taker.name) if taker.namespace == namespace else "work"
-    who = f"{work} of {labels.get(fields.PROJECT, taker.queue)}"
-    if evict.action.value == "reclaim":
-        return f"Stopped for {who}, which takes back GPUs its project is owed (reclaim)"
-    if evict.action.value == "consolidate":
-        return f"Moved to {evict.moved_to} to make room for {who} (consolidate)"
-    return f"Stopped for {who}, which has a higher priority in the same project (preempt)"

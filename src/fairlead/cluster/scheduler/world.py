@@ -9,6 +9,7 @@ import msgspec
 
 from fairlead.cluster.scheduler import company, observe
 from fairlead.cluster.scheduler.assumed import Assumed, Seen
+from fairlead.cluster.scheduler.budgets import kept
 from fairlead.cluster.scheduler.claims import NOTHING, Claims
 from fairlead.cluster.scheduler.learned import Learned
 from fairlead.cluster.scheduler.unsupported import unsupported
@@ -67,6 +68,7 @@ class World:
         self.namespaces: Cache[builtin.Namespace] = Cache(client, kinds.NAMESPACE)
         self.requests: Cache[kai.BindRequest] = Cache(client, kinds.BIND_REQUEST)
         self.claims = Claims(client, self._claims_changed)
+        self.budgets: Cache[builtin.PodDisruptionBudget] = Cache(client, kinds.DISRUPTION_BUDGET)
         self.assumed = Assumed()
         self._learned = Learned()
         self._names = frozenset(options.scheduler_names)
@@ -101,6 +103,7 @@ class World:
             self.pools,
             self.topologies,
             self.namespaces,
+            self.budgets,
             *(self.claims.caches() if self._options.has_binder else ()),
         )
         found = (self.nodes, self.pods, self.queues, self.groups, self.requests, *about)
@@ -240,6 +243,7 @@ class World:
         pods: list[Pod] = []
         begun: dict[str, float] = {}
         refused: dict[str, str] = {}
+        placed: dict[str, list[objects.Pod]] = {}
         self._note_selected()
         for key, pod in self.pods.items().items():
             if not self.is_ours(pod) or not _belongs(pod, pool, nodes) or observe.awaits_grouping(pod):
@@ -255,12 +259,15 @@ class World:
             groups.setdefault(group.uid, group)
             value = observe.pod_value(pod, group.uid, self._class(key, pod), status)
             pods.append(self._being_bound(pod, value) if status is PodStatus.PENDING else value)
+            if pod.spec.node_name and len(self.budgets):
+                placed.setdefault(group.uid, []).append(pod)
             if status <= PodStatus.PENDING and (why := self._refusal(key, pod)):
                 refused[group.uid] = why
             if (since := observe.started_of(pod)) is not None:
                 begun[group.uid] = min(since, begun.get(group.uid, since))
         projects = self._projects(pool)
-        listed = [_of_its_pods(g, begun.get(g.uid), refused.get(g.uid, "")) for g in groups.values()]
+        stay = kept(self.budgets, placed)
+        listed = [_of_its_pods(g, begun.get(g.uid), refused.get(g.uid, ""), g.uid in stay) for g in groups.values()]
         return [_in_its_project(g, projects) for g in listed], _held(pods, groups, self.assumed)
 
     def _refusal(self, key: Key, pod: objects.Pod) -> str:
@@ -374,12 +381,13 @@ def _held(pods: list[Pod], groups: dict[str, PodGroup], assumed: Assumed) -> lis
     return found
 
 
-def _of_its_pods(group: PodGroup, begun: float | None, refused: str) -> PodGroup:
-    """The group with what its pods say of it: since when the first runs, and what one asks that cannot be decided on."""
+def _of_its_pods(group: PodGroup, begun: float | None, refused: str, stays: bool) -> PodGroup:
+    """The group with what its pods say of it: since when the first runs, what one asks that cannot be decided on, and whether a
+    disruption budget keeps them where they are."""
     started = begun if group.started is None else group.started
-    if started == group.started and not refused:
+    if started == group.started and not refused and not stays:
         return group
-    return msgspec.structs.replace(group, started=started, unsupported=refused)
+    return msgspec.structs.replace(group, started=started, unsupported=refused, movable=group.movable and not stays)
 
 
 def _in_its_project(group: PodGroup, projects: dict[str, tuple[frozenset[str], QueueName]]) -> PodGroup:

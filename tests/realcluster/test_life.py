@@ -1,0 +1,276 @@
+"""What happens to a cluster while it lives, and what becomes of work: nodes go, the API server ends, others need the place."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from tests.kubernetes.processes import until
+from tests.parts.cluster.cluster import Cluster
+from tests.parts.cluster.nodes import GPUS
+from tests.realcluster.product import Installed
+from tests.realcluster.test_foreign_kinds import template
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+NAMESPACE = "runai-team"
+_COMPACT = """
+import json, sys, urllib.request
+def ask(path, body):
+    request = urllib.request.Request("http://127.0.0.1:2379/v3" + path, json.dumps(body).encode())
+    return json.loads(urllib.request.urlopen(request).read())
+now = ask("/kv/range", {"key": "AA=="})["header"]["revision"]
+ask("/kv/compaction", {"revision": now, "physical": True})
+"""
+"""Has etcd forget every revision but the last."""
+
+
+@pytest.fixture(autouse=True)
+def emptied(installed: Installed) -> Iterator[None]:
+    """Afterwards nothing of the test holds a GPU, and both nodes take work."""
+    yield
+    for node in installed.cluster.nodes.values():
+        if not node.kubelet.is_running:
+            node.kubelet.start()
+        until(lambda name=node.name: is_ready(installed, name), 120)
+        installed.kubectl("uncordon", node.name)
+    names = [w["name"] for w in installed.product.json("list", "-p", "team")]
+    if names:
+        installed.product.run("delete", *names, "-p", "team")
+    installed.kubectl("-n", NAMESPACE, "delete", "deployments,jobs,poddisruptionbudgets", "--all")
+    until(lambda: not installed.objects("pods", NAMESPACE), 120)
+
+
+def is_ready(installed: Installed, node: str) -> bool:
+    """Whether the node is there, is Ready and has its GPUs."""
+    for found in installed.objects("nodes", "default"):
+        ready = {c["type"]: c["status"] for c in found["status"].get("conditions", ())}.get("Ready")
+        if found["metadata"]["name"] == node:
+            return ready == "True" and found["status"]["allocatable"].get("nvidia.com/gpu") == str(GPUS)
+    return False
+
+
+def runs(installed: Installed, name: str, seconds: float = 60) -> str:
+    """The node on which the workload of one pod runs, once it does."""
+    until(lambda: installed.product.phase(name) == "Running", seconds)
+    (node,) = installed.product.json("describe", name, "-p", "team")["nodes"]
+    return str(node)
+
+
+def waits(installed: Installed, name: str) -> str:
+    """Why the workload waits, once it does."""
+
+    def said() -> str:
+        shown = installed.product.json("describe", name, "-p", "team")
+        return "; ".join(r["message"] for r in shown["reasons"]) if shown["phase"] == "Pending" else ""
+
+    return str(until(said))
+
+
+def evictions(installed: Installed, name: str) -> list[str]:
+    """What the workload's history says of its evictions."""
+    shown = installed.product.json("describe", name, "-p", "team")
+    return [entry["message"] for entry in shown["history"] if entry["type"] == "evicted"]
+
+
+def held(installed: Installed) -> Counter[str]:
+    """GPUs that living pods have, by node."""
+    found: Counter[str] = Counter()
+    for pod in installed.objects("pods", NAMESPACE):
+        limits = pod["spec"]["containers"][0]["resources"].get("limits", {})
+        if pod["status"]["phase"] in ("Pending", "Running") and pod["spec"].get("nodeName"):
+            found[pod["spec"]["nodeName"]] += int(limits.get("nvidia.com/gpu", 0))
+    return found
+
+
+def make(installed: Installed, body: dict[str, Any]) -> None:
+    """An object in the project's namespace."""
+    done = installed.kubectl("-n", NAMESPACE, "create", "-f", "-", given=json.dumps(body))
+    assert done.returncode == 0, done.stderr
+
+
+def a_server(installed: Installed, gpus: int) -> None:
+    """A Deployment `web` of one pod, which has a higher priority than trainings."""
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}}
+    pods = template("sleep 600 & wait", gpus, "Always", app="web")
+    make(
+        installed,
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "web"},
+            "spec": {**spec, "template": pods},
+        },
+    )
+
+
+def test_who_is_evicted_is_told_by_whom_and_what_is_lost_and_starts_anew(installed: Installed) -> None:
+    installed.submit("whole", "-g", "8", "--workers", "2")
+    until(lambda: installed.product.phase("whole") == "Running")
+    time.sleep(2)
+    a_server(installed, 4)
+    until(lambda: evictions(installed, "whole"))
+    (said,) = set(evictions(installed, "whole"))
+    assert said.startswith("Stopped for web-"), said
+    assert " of team, which has a higher priority in the same project (preempt); " in said
+    assert said.endswith(" GPU-seconds of work are lost")
+    assert int(said.rpartition("; ")[2].split()[0]) >= 2 * 16
+    assert "GPU" in waits(installed, "whole")
+    shown = installed.product.json("describe", "whole", "-p", "team")
+    assert (shown["evictions"], shown["phase"]) == (1, "Pending")
+    installed.kubectl("-n", NAMESPACE, "delete", "deployment", "web")
+    until(lambda: installed.product.phase("whole") == "Running")
+    assert installed.product.json("describe", "whole", "-p", "team")["evictions"] == 1
+
+
+def test_who_is_evicted_has_its_grace_time_and_the_place_is_given_on_only_then(installed: Installed) -> None:
+    pods = template("trap 'sleep 6; exit 3' TERM; sleep 600 & wait", 8)
+    pods["spec"]["terminationGracePeriodSeconds"] = 20
+    for name in ("slow-1", "slow-2"):
+        make(
+            installed,
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"template": pods}},
+        )
+    until(lambda: sum(p["status"]["phase"] == "Running" for p in installed.objects("pods", NAMESPACE)) == 2)
+    a_server(installed, 8)
+    (leaving,) = until(
+        lambda: [p for p in installed.objects("pods", NAMESPACE) if "deletionTimestamp" in p["metadata"]]
+    )
+    (target,) = (c for c in leaving["status"]["conditions"] if c["type"] == "DisruptionTarget")
+    assert (target["reason"], leaving["metadata"]["deletionGracePeriodSeconds"]) == ("PreemptionByScheduler", 20)
+    assert target["message"].startswith("Stopped for web-")
+    began = datetime.fromisoformat(target["lastTransitionTime"])
+    (taker,) = until(
+        lambda: [
+            p
+            for p in installed.objects("pods", NAMESPACE)
+            if p["metadata"]["name"].startswith("web-") and p["status"]["phase"] == "Running"
+        ]
+    )
+    (bound,) = (c for c in taker["status"]["conditions"] if c["type"] == "PodScheduled")
+    assert (datetime.fromisoformat(bound["lastTransitionTime"]) - began).total_seconds() >= 5
+
+
+def test_a_cordoned_node_keeps_its_work_and_gets_no_more(installed: Installed) -> None:
+    assert installed.product.run("node", "cordon", "node-1").returncode == 0
+    installed.submit("one", "-g", "8")
+    assert runs(installed, "one") == "node-2"
+    installed.submit("two", "-g", "8")
+    assert "cordon" in waits(installed, "two").lower() or "out of use" in waits(installed, "two")
+    assert installed.product.run("node", "uncordon", "node-1").returncode == 0
+    assert runs(installed, "two") == "node-1"
+    assert installed.product.run("node", "cordon", "node-1").returncode == 0
+    time.sleep(3)
+    assert installed.product.phase("two") == "Running"
+
+
+def test_the_work_of_a_drained_node_goes_on_elsewhere(installed: Installed) -> None:
+    installed.submit("moves", "-g", "2")
+    node = runs(installed, "moves")
+    drain = ("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=100s")
+    done = installed.kubectl(*drain)
+    assert done.returncode == 0, done.stderr
+    until(lambda: installed.product.json("describe", "moves", "-p", "team")["evictions"] == 1)
+    assert runs(installed, "moves", 120) != node
+    (said,) = evictions(installed, "moves")
+    assert said.startswith(f"Evicted from {node} through the eviction API")
+    assert "GPU-second" in said
+
+
+def test_a_move_honours_a_disruption_budget(installed: Installed) -> None:
+    """Two trainings of 3 GPUs on a node each; 8 on one node are free only once either is moved."""
+    for name, other in (("first", "node-1"), ("second", "node-2")):
+        installed.kubectl("cordon", other)
+        installed.submit(name, "-g", "3")
+        runs(installed, name)
+        installed.kubectl("uncordon", other)
+    spec = {
+        "minAvailable": 2,
+        "selector": {"matchExpressions": [{"key": "fairlead.dev/workload", "operator": "Exists"}]},
+    }
+    budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "stay"}}
+    make(installed, {**budget, "spec": spec})
+    until(
+        lambda: [b for b in installed.objects("poddisruptionbudgets", NAMESPACE) if b["status"]["currentHealthy"] == 2]
+    )
+    installed.submit("large", "-g", "8")
+    waits(installed, "large")
+    time.sleep(8)
+    assert installed.product.phase("large") == "Pending"
+    assert not evictions(installed, "first") + evictions(installed, "second")
+    installed.kubectl("-n", NAMESPACE, "delete", "poddisruptionbudget", "stay")
+    runs(installed, "large", 90)
+    (said,) = evictions(installed, "first") + evictions(installed, "second")
+    assert "to make room for large of team (consolidate); " in said
+    assert {runs(installed, "first"), runs(installed, "second")} != {runs(installed, "large")}
+
+
+def test_work_goes_on_when_the_api_server_was_restarted_and_its_history_compacted(
+    installed: Installed, real_cluster: Cluster
+) -> None:
+    installed.submit("before", "-g", "8")
+    runs(installed, "before")
+    plane = real_cluster.control_plane
+    plane.api_server.kill()
+    plane.machine.run(sys.executable, "-c", _COMPACT)
+    plane.api_server.start()
+    plane.wait_ready()
+    installed.submit("after", "-g", "8")
+    installed.submit("third", "-g", "1")
+    assert runs(installed, "after", 120) != runs(installed, "before")
+    assert "GPU" in waits(installed, "third")
+    assert max(held(installed).values()) <= GPUS
+    until(lambda: _listed_anew(installed))
+
+
+def _listed_anew(installed: Installed) -> bool:
+    """Whether a role was told that the revision it went on from is gone (410), and listed anew."""
+    pods = [p["metadata"]["name"] for p in installed.objects("pods", "fairlead")]
+    return any("cache.relist" in installed.kubectl("-n", "fairlead", "logs", pod).stdout for pod in pods)
+
+
+def test_a_lost_node_gets_no_work_and_what_it_had_starts_elsewhere_once_it_is_gone(
+    installed: Installed, real_cluster: Cluster
+) -> None:
+    installed.submit("stays", "-g", "8")
+    node = real_cluster.nodes[runs(installed, "stays")]
+    node.kubelet.kill()
+    until(lambda: not is_ready(installed, node.name), 120)
+    installed.submit("late", "-g", "8")
+    assert runs(installed, "late") != node.name
+    installed.submit("more", "-g", "1")
+    assert "not ready" in waits(installed, "more").lower()
+    assert installed.product.run("delete", "late", "more", "-p", "team").returncode == 0
+    installed.kubectl("delete", "node", node.name)
+    until(lambda: evictions(installed, "stays"), 180)
+    until(lambda: runs(installed, "stays") != node.name)
+    (said,) = evictions(installed, "stays")
+    assert said.startswith(f"Lost with {node.name}, which is no longer a node of the cluster; "), said
+    node.kubelet.start()
+    until(lambda: is_ready(installed, node.name), 120)
+    installed.submit("again", "-g", "8")
+    assert runs(installed, "again") == node.name
+
+
+def test_a_node_that_lies_about_its_gpus_is_named_by_the_work_it_refuses(installed: Installed) -> None:
+    """Its kubelet tells the truth again within 10 s: until then a pod is bound there that the kubelet does not take."""
+    installed.submit("nine", "-g", "9")
+    waits(installed, "nine")
+    lie = json.dumps({"status": {"capacity": {"nvidia.com/gpu": "9"}, "allocatable": {"nvidia.com/gpu": "9"}}})
+    installed.kubectl("patch", "node", "node-1", "--subresource=status", "--type=merge", "-p", lie)
+
+    def failed() -> list[str]:
+        shown = installed.product.json("describe", "nine", "-p", "team")
+        return [entry["message"] for entry in shown["history"] if entry["type"] == "failed"]
+
+    (said, *_) = until(failed)
+    assert "failed: node-1 did not take it, though by its status there was room: " in said
+    assert "Requested: 9, Available: 8" in said
+    until(lambda: is_ready(installed, "node-1"))
+    assert "GPU" in waits(installed, "nine")
