@@ -17,6 +17,7 @@ from tests.kubernetes.processes import until
 from tests.parts.cluster.cluster import NODES
 from tests.parts.cluster.images import BUSYBOX
 from tests.parts.cluster.podresources import devices
+from tests.parts.cluster.simulated_gpus import SimulatedGpus
 from tests.realcluster.product import Installed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -31,15 +32,14 @@ class Shared:
     def __init__(self, installed: Installed) -> None:
         self.installed = installed
 
-    def asks(self, name: str, annotations: dict[str, str], node: str = "") -> None:
+    def asks(self, name: str, annotations: dict[str, str], node: str = "", asked: dict[str, str] | None = None) -> None:
         """A bare pod of the project for our scheduler."""
+        container = {"name": "main", "image": BUSYBOX, "imagePullPolicy": "Never", "command": ["sleep", "3600"]}
         spec: dict[str, Any] = {
             "schedulerName": "fairlead",
             "terminationGracePeriodSeconds": 1,
             "restartPolicy": "Never",
-            "containers": [
-                {"name": "main", "image": BUSYBOX, "imagePullPolicy": "Never", "command": ["sh", "-c", "sleep 3600"]}
-            ],
+            "containers": [{**container, "resources": {"limits": asked or {}}}],
         }
         if node:
             spec["nodeSelector"] = {"kubernetes.io/hostname": node}
@@ -213,3 +213,18 @@ def _soon(look: Callable[[], object], seconds: float = 60) -> None:
     while not look():
         assert time.monotonic() < end, "the step was not reached"
         time.sleep(0.02)
+
+
+def test_instances_of_a_mig_profile_are_given_by_the_kubelet_and_kept_apart_by_the_hardware(shared: Shared) -> None:
+    profile, node = "nvidia.com/mig-1g.10gb", shared.installed.cluster.nodes[NODES[1]]
+    instances = SimulatedGpus(node.machine.host_path("/var/lib/kubelet/device-plugins"), node.name, 2, profile)
+    instances.start()
+    try:
+        for name in ("a", "b"):
+            shared.asks(name, {}, asked={profile: "1"})
+        until(lambda: shared.phase("a") == shared.phase("b") == "Running", 90)
+        assert {shared.sees("a"), shared.sees("b")} == set(instances.uuids)
+        assert shared.pod("a")["metadata"]["annotations"]["fairlead.dev/enforcement"] == "hardware"
+    finally:
+        shared.ends("a", "b")
+        instances.stop()

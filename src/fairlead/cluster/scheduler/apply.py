@@ -139,6 +139,8 @@ class Applier:
             await self._client.create(kinds.BIND_REQUEST, bind_request(bind, pod, known), meta.namespace)
             return
         notes: JsonObject = {fields.GPU_GROUP: ",".join(bind.shared)} if bind.shared else {}
+        if gpu_of(pod).mig:
+            notes |= {fields.RECEIVED_TYPE: "MigInstance", fields.ENFORCEMENT: "hardware"}
         await self._client.bind(meta.name, meta.namespace, bind.node, uid=meta.uid, annotations=notes or None)
 
     async def _evict_all(self, evictions: list[Evict], known: Known) -> dict[str, str]:

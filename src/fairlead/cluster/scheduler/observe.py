@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
 import msgspec
 
@@ -31,7 +32,7 @@ from fairlead.objects import pod as objects
 from fairlead.objects.meta import ObjectMeta, condition_of, controller_of
 from fairlead.objects.quantity import amount
 from fairlead.objects.times import duration_of, seconds_of
-from fairlead.workloads.gpus import amounts, asked_of, count_of, gpu_of, groups_of
+from fairlead.workloads.gpus import amounts, asked_of, count_of, gpu_of, groups_of, is_gpu, is_mig
 from fairlead.workloads.priority import is_preemptible, priority_of
 
 DEFAULT_POOL = "default"
@@ -108,6 +109,7 @@ def node_of(node: builtin.Node, foreign: Mapping[str, int]) -> Node:
         gpu_memory_mib=count_of(labels.get(fields.GPU_MEMORY_LABEL), 0),
         gpu_model=labels.get(fields.GPU_PRODUCT_LABEL, ""),
         gpu_source="device-plugin" if gpus else "none",
+        mig=_mig(node),
         labels=tuple(
             sorted(
                 {**labels, "kubernetes.io/hostname": labels.get("kubernetes.io/hostname", node.metadata.name)}.items()
@@ -115,6 +117,13 @@ def node_of(node: builtin.Node, foreign: Mapping[str, int]) -> Node:
         ),
         taints=tuple((t.key, t.value, t.effect) for t in node.spec.taints),
     )
+
+
+def _mig(node: builtin.Node) -> Literal["none", "single", "mixed"]:
+    """How the node's devices are split: by its label, and mixed wherever it offers instances by their profile."""
+    if any(is_mig(name) and amount(node.status.allocatable, name) for name in node.status.allocatable):
+        return "mixed"
+    return "single" if node.metadata.labels.get(fields.MIG_STRATEGY_LABEL) == "single" else "none"
 
 
 def queue_spec(queue: kai.Queue) -> QueueSpec:
@@ -270,8 +279,7 @@ def _bounded(value: float, unit: int) -> int:
 
 
 def _request(pod: objects.Pod) -> Scalars:
-    asked = asked_of(pod)
-    asked.pop(fields.GPU_RESOURCE, None)
+    asked = {name: value for name, value in asked_of(pod).items() if not is_gpu(name)}
     return _scalars({**asked, "pods": 1})
 
 
