@@ -62,7 +62,12 @@ class Shared:
 
     def sees(self, name: str) -> str:
         """What the container of a pod is shown."""
-        said = self.installed.kubectl("-n", PROJECT, "exec", name, "--", "printenv", "NVIDIA_VISIBLE_DEVICES")
+        return self.variable(name, "NVIDIA_VISIBLE_DEVICES")
+
+    def variable(self, name: str, variable: str) -> str:
+        """Of the environment of a pod's container."""
+        said = self.installed.kubectl("-n", PROJECT, "exec", name, "--", "sh", "-c", f"echo ${variable}")
+        assert said.returncode == 0, said.stderr
         return said.stdout.strip()
 
     def reservations(self) -> list[dict[str, Any]]:
@@ -127,8 +132,7 @@ def test_two_halves_share_one_device_and_a_third_opens_a_second(shared: Shared) 
     assert not shared.wrong()
     notes = shared.pod("a")["metadata"]["annotations"]
     assert (notes["fairlead.dev/enforcement"], notes["received-resource-type"]) == ("none", "Fraction")
-    said = shared.installed.kubectl("-n", PROJECT, "exec", "a", "--", "printenv", "GPU_PORTION").stdout.strip()
-    assert said == "0.50"
+    assert shared.variable("a", "GPU_PORTION") == "0.50"
 
 
 def test_memory_is_shared_and_two_devices_can_be_shared_at_once(shared: Shared) -> None:
