@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from tests.simulation.people import People
+from tests.simulation.world import RESERVATIONS
 
 from fairlead.embedded.nodes.machine import SIMULATED_MIB
 from fairlead.kube.client import Client
@@ -14,7 +15,7 @@ from fairlead.objects.pod import Pod
 from fairlead.objects.quantity import milli, whole
 from fairlead.objects.workload import Workload
 from fairlead.workloads.evictions import eviction_of
-from fairlead.workloads.gpus import gpu_of
+from fairlead.workloads.gpus import gpu_of, groups_of
 from fairlead.workloads.pods import least_of, ranks_of
 from fairlead.workloads.status import exit_code_of
 
@@ -52,12 +53,42 @@ async def settled(people: People) -> list[str]:
     found = [f"{where} was asked for and is lost" for uid, where in people.asked.items() if uid not in works]
     of: dict[str, list[Pod]] = defaultdict(list)
     for pod in pods:
-        of[pod.metadata.owner_references[0].uid].append(pod)
+        if pod.metadata.namespace != RESERVATIONS:
+            of[pod.metadata.owner_references[0].uid].append(pod)
     found += [f"pods of {uid} outlive it: {[p.metadata.name for p in of[uid]]}" for uid in of if uid not in works]
     for uid, work in works.items():
         found += _one(people, work, of[uid])
     found += await _strays(people, pods)
+    found += _unreserved(pods)
+    found += await _requests(client, pods)
     return found + await _idle(client, pods, works)
+
+
+def _unreserved(pods: list[Pod]) -> list[str]:
+    """Where reservation pods hold shared devices: one a group, none for nobody, and each pod told the device of its group."""
+    live = [p for p in pods if p.spec.node_name and p.status.phase not in ("Succeeded", "Failed")]
+    held = [p for p in live if p.metadata.namespace == RESERVATIONS]
+    device = {p.metadata.labels[fields.GPU_GROUP]: p.metadata.annotations.get(fields.RESERVED_DEVICE) for p in held}
+    found = ["a group has two reservation pods"] if len(device) < len(held) else []
+    used: set[str] = set()
+    for pod in live:
+        told = pod.metadata.annotations.get(fields.VISIBLE_DEVICES)
+        groups = groups_of(pod) if told and pod.metadata.namespace != RESERVATIONS else ()
+        used |= set(groups)
+        if groups and [device.get(g) for g in groups] != (told or "").split(","):
+            found.append(f"{pod.metadata.name} was told {told}, and its groups have {[device.get(g) for g in groups]}")
+    return found + [f"{p.metadata.name} reserves for nobody" for g in device.keys() - used for p in held if g in str(p)]
+
+
+async def _requests(client: Client, pods: list[Pod]) -> list[str]:
+    """Requests to the binder whose pod is gone, or which are not worked off."""
+    bound = {p.metadata.uid for p in pods if p.spec.node_name}
+    requests = (await client.list(kinds.BIND_REQUEST)).items
+    return [
+        f"the request of {r.spec.pod_name} is left over ({r.status.phase or 'new'}: {r.status.reason})"
+        for r in requests
+        if r.metadata.owner_references[0].uid not in bound
+    ]
 
 
 def _one(people: People, work: Workload, pods: list[Pod]) -> list[str]:
@@ -133,6 +164,8 @@ def _over(name: str, pods: list[Pod], node: Any) -> list[str]:
     groups: Counter[str] = Counter()
     devices: Counter[str] = Counter()
     for pod in pods:
+        if pod.metadata.namespace == RESERVATIONS:
+            continue  # those who share the device are counted
         asked, gpu = pod.spec.containers[0].resources.requests, gpu_of(pod)
         cpu, memory = cpu + milli(asked.get("cpu", 0)), memory + whole(asked.get("memory", 0))
         part = gpu.portion_milli or -(-gpu.memory_mib * 1000 // SIMULATED_MIB)

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.simulation.world import Cluster
+from tests.simulation.world import RESERVATIONS, Cluster
 
 from fairlead.embedded.nodes.simulated import SimulatedRuntime
 from fairlead.kube.client import Client
 from fairlead.objects import kinds
+from fairlead.objects.builtin import Namespace
 from fairlead.objects.kinds import Kind
 from fairlead.objects.meta import ObjectMeta
 from fairlead.objects.organisation import (
@@ -27,7 +28,7 @@ from fairlead.objects.organisation import (
     Share,
 )
 from fairlead.objects.workload import DistributedTraining, Training, Workload, WorkloadSpec, Workspace
-from fairlead.runtime.errors import NotFound
+from fairlead.runtime.errors import Conflict, NotFound
 
 PROJECTS = {"red": "north", "green": "north", "blue": "south"}
 MOST = 20
@@ -59,6 +60,7 @@ class People:
 
     async def found(self) -> None:
         """Departments and projects, and the namespaces once they are there."""
+        await self.client.create(kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name=RESERVATIONS)))
         for name in sorted(set(PROJECTS.values())):
             spec = DepartmentSpec(resources=(self._quota(8),))
             await self.client.create(kinds.DEPARTMENT, Department(metadata=ObjectMeta(name=name), spec=spec))
@@ -146,7 +148,7 @@ class People:
         for pod in (await self.client.list(kinds.POD)).items:
             if pod.spec.node_name in names and pod.status.phase not in ("Succeeded", "Failed"):
                 meta = pod.metadata
-                with suppress(NotFound):  # it may have ended since the list
+                with suppress(NotFound, Conflict):  # it may have ended since the list
                     await self.client.delete(kinds.POD, meta.name, meta.namespace, uid=meta.uid, grace_seconds=0)
 
     async def _present(self) -> list[tuple[Kind[Any], Workload]]:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
-from fairlead.cluster.controllers.main import Controllers
+from fairlead.cluster.controllers.main import Controllers, ControllersOptions
+from fairlead.cluster.controllers.reservations import ReservationOptions
 from fairlead.cluster.scheduler.main import Scheduler, SchedulerOptions
+from fairlead.cluster.scheduler.world import WorldOptions
 from fairlead.embedded.nodes.kubelet import Kubelet
 from fairlead.embedded.nodes.machine import NodeSpec, simulated_nodes
 from fairlead.embedded.nodes.simulated import SimulatedRuntime
@@ -37,6 +39,7 @@ BAD = Faults(
 )
 CRASH = 0.002
 """Chance of the end of a process at each of its calls, before it is done and after."""
+RESERVATIONS = "fairlead-reservation"
 DESCRIPTION = ("2x4", "2x2", "1x8")
 """Machines: each line of nodes is one process, lost and found together."""
 
@@ -129,7 +132,9 @@ class Cluster:
         self.rng = Random(self.seed)
         self.store = Store(self.clock, Random(self.rng.random()))
         self.client = Client(EmbeddedTransport(self.store), self.clock, Random(self.rng.random()))
-        self.add("controllers", lambda client: Controllers(client, self.clock, self._fork()))
+        self.reserves = self.seed % 2 == 0
+        """Whether reservation pods hold shared devices, as on a cluster, or the nodes share them out themselves."""
+        self.add("controllers", self._controllers)
         self.add("scheduler", self._scheduler)
         for number, text in enumerate(DESCRIPTION):
             name = f"machine-{number}"
@@ -170,8 +175,14 @@ class Cluster:
     def _fork(self) -> Random:
         return Random(self.rng.random())
 
+    def _controllers(self, client: Client) -> Role:
+        reservations = ReservationOptions(namespace=RESERVATIONS, image="any", timeout=60.0)
+        options = ControllersOptions(reservations=reservations if self.reserves else None)
+        return Controllers(client, self.clock, self._fork(), options)
+
     def _scheduler(self, client: Client) -> Role:
-        self.scheduler = Scheduler(client, self.clock, SchedulerOptions(longest=60.0))
+        world = WorldOptions(reserves=self.reserves, reservation_namespaces=(RESERVATIONS,))
+        self.scheduler = Scheduler(client, self.clock, SchedulerOptions(world=world, longest=60.0))
         self.scheduler.witness = self.witness
         return self.scheduler
 

@@ -143,6 +143,18 @@ scheduler:
   explainFor: ["system:serviceaccount:{{ .Release.Namespace }}:fairlead-agent"]
 controllers:
   webhooks: {{ and .Values.admission.enabled (not .Values.admission.certManager.enabled) }}
+reservation:
+  namespace: {{ .Values.reservation.namespace }}
+  timeoutSeconds: {{ .Values.reservation.timeoutSeconds }}
+  pullPolicy: {{ .Values.image.pullPolicy }}
+  pullSecrets: {{ toJson .Values.image.pullSecrets }}
+  priorityClass: {{ .Values.priorityClassName | quote }}
+  {{- if .Values.reservation.image }}
+  image: {{ .Values.reservation.image | quote }}
+  {{- else }}
+  image: {{ include "fairlead.image" . | quote }}
+  command: [python3, -ISc, "import signal as s; s.pthread_sigmask(s.SIG_BLOCK, {s.SIGTERM}); s.sigwait({s.SIGTERM})"]
+  {{- end }}
 admission:
   trusted: ["system:serviceaccount:{{ .Release.Namespace }}:"]
 agent:

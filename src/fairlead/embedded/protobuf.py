@@ -7,16 +7,16 @@ Source: generated.proto of k8s.io/apimachinery and k8s.io/api/core/v1.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import orjson
 
 from fairlead.embedded.store.status import StatusError
+from fairlead.kube.protobuf import Part, parts, whole
 
 MEDIA_TYPE: Final = "application/vnd.kubernetes.protobuf"
 
-Part: TypeAlias = bytes | int
 Reader: TypeAlias = Callable[[Part], Any]
 Schema: TypeAlias = Mapping[int, tuple[str, Reader]]
 """Number of a field -> its name in JSON, and what reads it. A reader that gives a mapping may be met several times."""
@@ -44,7 +44,7 @@ def to_json(body: bytes) -> bytes:
 
 def _message(schema: Schema, data: bytes) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for number, part in _parts(data):
+    for number, part in parts(data):
         if number in schema:
             name, read = schema[number]
             value = read(part)
@@ -52,66 +52,28 @@ def _message(schema: Schema, data: bytes) -> dict[str, Any]:
     return found
 
 
-def _parts(data: bytes) -> Iterator[tuple[int, Part]]:
-    """(number, value) of each field. Raises: IndexError, ValueError where the bytes end too early or have no form."""
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        form = key & 7
-        if form == 0:
-            value, at = _varint(data, at)
-            yield key >> 3, value
-            continue
-        if form == 2:
-            size, at = _varint(data, at)
-        elif form in (1, 5):
-            size = 8 if form == 1 else 4
-        else:
-            raise ValueError(form)
-        if at + size > len(data):
-            raise IndexError(at)
-        yield key >> 3, data[at : at + size]
-        at += size
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 64:
-        value |= (data[at] & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if data[at - 1] < 0x80:
-            return value, at
-    raise ValueError(at)
-
-
-def _whole(part: Part) -> bytes:
-    if not isinstance(part, bytes):
-        raise TypeError(part)
-    return part
-
-
 def _text(part: Part) -> str:
-    return _whole(part).decode()
+    return whole(part).decode()
 
 
 def _base64(part: Part) -> str:
-    return base64.b64encode(_whole(part)).decode()
+    return base64.b64encode(whole(part)).decode()
 
 
 def _of(schema: Schema) -> Reader:
-    return lambda part: _message(schema, _whole(part))
+    return lambda part: _message(schema, whole(part))
 
 
 def _map(read: Reader) -> Reader:
     def entry(part: Part) -> dict[str, Any]:
-        pair = _message({1: ("key", _text), 2: ("value", read)}, _whole(part))
+        pair = _message({1: ("key", _text), 2: ("value", read)}, whole(part))
         return {pair.get("key", ""): pair.get("value", "")}
 
     return entry
 
 
 _TYPE_META: Final[Schema] = {1: ("apiVersion", _text), 2: ("kind", _text)}
-_UNKNOWN: Final[Schema] = {1: ("typeMeta", _of(_TYPE_META)), 2: ("raw", _whole)}
+_UNKNOWN: Final[Schema] = {1: ("typeMeta", _of(_TYPE_META)), 2: ("raw", whole)}
 _METADATA: Final[tuple[str, Reader]] = (
     "metadata",
     _of(

@@ -42,6 +42,8 @@ NODE_POOL_CHOICE: Final = "fairlead.dev/node-pools"
 CHECKPOINT_AT: Final = "fairlead.dev/checkpoint-at"
 ENFORCEMENT: Final = "fairlead.dev/enforcement"
 DEVICES: Final = "fairlead.dev/devices"
+VISIBLE_DEVICES: Final = "fairlead.dev/visible-devices"
+GPU_PORTION: Final = "fairlead.dev/gpu-portion"
 SIMULATED: Final = "fairlead.dev/simulated"
 FINALIZER: Final = "fairlead.dev/cleanup"
 
@@ -111,6 +113,16 @@ FIELDS: Final = (
     _row(CHECKPOINT_AT, "annotation", "pod", "time of the last checkpoint", "user > scheduler"),
     _row(ENFORCEMENT, "annotation", "pod", "how its share of a device is enforced", "node > agent, cli"),
     _row(DEVICES, "annotation", "pod", "indices of the devices it got", "node > agent, node"),
+    _row(
+        VISIBLE_DEVICES,
+        "annotation",
+        "pod",
+        "UUIDs of its shared devices, one a gpu group",
+        "controllers > controllers",
+    ),
+    _row(
+        GPU_PORTION, "annotation", "pod", "part of each shared device, as its container is told", "controllers > agent"
+    ),
     _row(SIMULATED, "label", "node, pod", "no real device or process stands behind it", "node > agent, cli"),
     _row(QUEUE, "label", "pod, owner, namespace", "queue name", "user, controllers, admission > scheduler"),
     _row(QUEUE_OLD, "label", "pod, namespace", "queue name, older form", "user, controllers > scheduler"),

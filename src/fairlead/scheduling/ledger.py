@@ -219,7 +219,7 @@ class Ledger:
             free = row >= self._given and not self.members[row].any()
             if free and self.device_node[row] == node and row not in besides:
                 return row
-            name += "+"
+            name += "a"  # ids are label values
         row = len(self.device_node)
         self.device_row[name] = row
         self.device_node.append(node)

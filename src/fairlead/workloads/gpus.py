@@ -85,6 +85,15 @@ def devices_of(pod: Pod) -> tuple[int, ...]:
     return tuple(int(i) for i in pod.metadata.annotations.get(fields.DEVICES, "").split(",") if i.isdecimal())
 
 
+def groups_of(pod: Pod) -> tuple[str, ...]:
+    """GPU groups a pod shares, one a device: one annotation, joined by commas, or labels as KAI Scheduler writes them."""
+    text = pod.metadata.annotations.get(fields.GPU_GROUP) or pod.metadata.labels.get(fields.GPU_GROUP, "")
+    several = [
+        k.removeprefix(fields.GPU_GROUP_PREFIX) for k in pod.metadata.labels if k.startswith(fields.GPU_GROUP_PREFIX)
+    ]
+    return tuple(filter(None, text.split(","))) or tuple(sorted(several))
+
+
 def count_of(text: str | None, default: int) -> int:
     """The number in an annotation or label; `default` where it holds none that a device or its memory in MiB can have."""
     return int(text) if text and text.isdecimal() and len(text) < 8 else default

@@ -9,6 +9,7 @@ import pytest
 
 from fairlead.cluster.admission.review import Place, Request, completions, job_completions, refusals
 from fairlead.objects.pod import Pod
+from fairlead.workloads.shares import is_told, with_devices
 
 HERE = Place(queue="nlp", queues=frozenset({"nlp", "nlp-a100"}))
 
@@ -139,7 +140,9 @@ def test_containers_without_a_gpu_see_none() -> None:
 def test_the_container_that_gets_the_part_of_a_device_sees_it(notes: dict[str, str], blind: set[str]) -> None:
     containers = [{"name": name, "image": "x"} for name in "ab"]
     found = done(pod(notes, {"kai.scheduler/queue": "nlp"}, containers=containers))
-    assert found.keys() == {f"/spec/containers/{'ab'.index(name)}/env" for name in blind}
+    void = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]
+    hidden = {f"/spec/containers/{'ab'.index(name)}/env" for name in blind}
+    assert {path for path, value in found.items() if value == void} == hidden
 
 
 def job(scheduler: str = "fairlead", restart: str = "Never", **spec: Any) -> dict[str, Any]:
@@ -159,3 +162,36 @@ def test_pods_of_a_job_that_were_stopped_for_others_are_no_failures() -> None:
 )
 def test_jobs_of_others_and_those_that_say_what_counts_are_left_as_they_are(other: dict[str, Any]) -> None:
     assert job_completions(other, ("fairlead",)) == ()
+
+
+def test_a_container_that_shares_a_device_reads_which_from_its_pod() -> None:
+    asked = pod({"gpu-fraction": "0.5"}, containers=[_with_env("c", "all"), {"name": "d", "image": "x"}])
+    changes = done(asked)
+    (first, *_) = [e for e in changes["/spec/containers/0/env"] if e["name"] == "NVIDIA_VISIBLE_DEVICES"]
+    assert first["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.annotations['fairlead.dev/visible-devices']"
+    assert {e["name"] for e in changes["/spec/containers/0/env"]} >= {"A", "GPU_PORTION", "RUNAI_NUM_OF_GPUS"}
+    assert changes["/spec/containers/1/env"] == [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]
+    assert not is_told(asked)
+    assert is_told(with_devices(asked))
+    assert "/spec/containers/0/env" not in done(with_devices(asked))
+
+
+def test_a_named_container_gets_the_share_and_the_first_does_not() -> None:
+    asked = pod(
+        {"gpu-memory": "2000", "gpu-fraction-container-name": "d"},
+        containers=[{"name": "c", "image": "x"}, {"name": "d", "image": "x"}],
+    )
+    assert done(asked)["/spec/containers/0/env"] == [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]
+    assert is_told(with_devices(asked))
+    assert with_devices(asked).spec.containers[0] == asked.spec.containers[0]
+
+
+@pytest.mark.parametrize("forged", [{"fairlead.dev/visible-devices": "GPU-1"}, {"fairlead.dev/gpu-portion": "1.0"}])
+def test_nobody_says_himself_which_device_he_gets(forged: dict[str, str]) -> None:
+    assert "is written by Fairlead only" in said(pod(forged))
+
+
+def _with_env(name: str, devices: str) -> dict[str, Any]:
+    """A container as many images are: every device is asked for by a variable."""
+    variables = [{"name": "A", "value": "1"}, {"name": "NVIDIA_VISIBLE_DEVICES", "value": devices}]
+    return {"name": name, "image": "x", "env": variables}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fairlead.cli.roles.process import Parts, live
-from fairlead.cli.roles.settings import RoleTree
+from fairlead.cli.roles.settings import ReservationSettings, RoleTree
 from fairlead.cluster.controllers.certificates import WebhookOptions
 from fairlead.cluster.controllers.main import Controllers, ControllersOptions
+from fairlead.cluster.controllers.reservations import ReservationOptions
 
 
 async def main(settings: RoleTree) -> None:
@@ -14,9 +15,23 @@ async def main(settings: RoleTree) -> None:
     options = ControllersOptions(
         scheduler_names=settings.scheduler.names if settings.scheduler.mode == "act" else (),
         webhooks=webhooks if settings.controllers.webhooks else None,
+        reservations=_reservations(settings.reservation) if settings.scheduler.mode == "act" else None,
     )
 
     def make(parts: Parts) -> Controllers:
         return Controllers(parts.client, parts.clock, parts.rng, options)
 
     await live("controllers", settings, make)
+
+
+def _reservations(mine: ReservationSettings) -> ReservationOptions:
+    return ReservationOptions(
+        namespace=mine.namespace,
+        foreign_namespaces=mine.foreign_namespaces,
+        image=mine.image,
+        command=mine.command,
+        pull_policy=mine.pull_policy,
+        pull_secrets=mine.pull_secrets,
+        priority_class=mine.priority_class,
+        timeout=mine.timeout_seconds,
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-ROLES = ("scheduler", "controllers", "admission", "agent", "server", "crds")
+ROLES = ("scheduler", "controllers", "admission", "agent", "node", "server", "crds")
 
 
 @click.command()

@@ -8,6 +8,7 @@ from fairlead.cli.roles.process import Parts, live
 from fairlead.cli.roles.settings import RoleTree
 from fairlead.cluster.scheduler.door import Door
 from fairlead.cluster.scheduler.main import Scheduler, SchedulerOptions
+from fairlead.cluster.scheduler.world import WorldOptions
 from fairlead.kube.client import Client
 
 
@@ -27,7 +28,12 @@ class _Told:
 
 async def main(settings: RoleTree) -> None:
     """Runs until a signal; one of them acts at a time."""
-    options = SchedulerOptions(names=settings.scheduler.names, shadow=settings.scheduler.mode == "shadow")
+    world = WorldOptions(
+        scheduler_names=settings.scheduler.names,
+        reserves=True,
+        reservation_namespaces=(settings.reservation.namespace, *settings.reservation.foreign_namespaces),
+    )
+    options = SchedulerOptions(world=world, shadow=settings.scheduler.mode == "shadow")
 
     def make(parts: Parts) -> _Told:
         return _Told(Scheduler(parts.client, parts.clock, options), parts.client, settings)

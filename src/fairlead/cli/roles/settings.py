@@ -31,6 +31,34 @@ class ControllersSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Further names or addresses the API server calls admission by, beside its service."""
 
 
+class ReservationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Reservation pods: each holds one device for the pods that share it."""
+
+    namespace: str = "fairlead-reservation"
+    """Where they are; people have no business there."""
+    foreign_namespaces: tuple[str, ...] = ("kai-resource-reservation", "runai-reservation")
+    """Where those of other schedulers are, whose devices are shared on while work moves over."""
+    image: str = ""
+    """What they run: an image that does nothing for ever; empty: no GPU can be shared."""
+    command: tuple[str, ...] = ()
+    """Empty for what the image does by itself."""
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    priority_class: str = "system-cluster-critical"
+    """So that a node under pressure ends others first: a device whose reservation ended takes its pods with it."""
+    timeout_seconds: float = 60.0
+    """Within this the node tells which device it gave; then the pods that wait for it are tried elsewhere."""
+
+
+class NodeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The agent of a node with GPUs."""
+
+    name: str = ""
+    """The node it is on."""
+    socket: str = "/var/lib/kubelet/pod-resources/kubelet.sock"
+    """Where the kubelet tells which devices it gave to which pod."""
+
+
 class AdmissionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Admission."""
 
@@ -81,6 +109,8 @@ class RoleTree(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     scheduler: SchedulerSettings = SchedulerSettings()
     controllers: ControllersSettings = ControllersSettings()
+    reservation: ReservationSettings = ReservationSettings()
+    node: NodeSettings = NodeSettings()
     admission: AdmissionSettings = AdmissionSettings()
     agent: AgentSettings = AgentSettings()
     server: ServerSettings = ServerSettings()

@@ -12,10 +12,9 @@ from fairlead.objects import fields
 from fairlead.objects.json import JsonObject
 from fairlead.objects.meta import Wire
 from fairlead.objects.pod import Container, Pod
-from fairlead.workloads.gpus import gpu_of, is_gpu, malformed_shares
+from fairlead.workloads.gpus import is_gpu, malformed_shares
+from fairlead.workloads.shares import VISIBLE, holder_of, with_devices
 
-VISIBLE: Final = "NVIDIA_VISIBLE_DEVICES"
-"""Most CUDA images set it to `all`, which shows a container every device of its node."""
 _QUEUE_LABELS: Final = (fields.QUEUE, fields.QUEUE_OLD)
 _RECEIVED: Final = "received-"
 _OURS_ALONE: Final = frozenset(
@@ -64,7 +63,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 def completions(request: Request) -> tuple[JsonObject, ...]:
-    """The changes as JSON Patch operations: the queue of the namespace, and no devices for containers that ask for none."""
+    """The changes as JSON Patch operations: the queue of the namespace, and to each container the devices it asked for, none if none."""
     pod = request.pod
     labels = {} if request.is_ours else _own_queue(pod, request.place)
     return (*_labelled(pod, labels), *_blinded(pod))
@@ -117,19 +116,18 @@ def _escaped(key: str) -> str:
 
 
 def _blinded(pod: Pod) -> Iterator[JsonObject]:
-    with_share = _holder_of_share(pod)
-    for sort, containers in (("initContainers", pod.spec.init_containers), ("containers", pod.spec.containers)):
-        for number, container in enumerate(containers):
-            if not _asks_gpu(container) and container.name != with_share:
-                yield from _void(f"/spec/{sort}/{number}/env", container)
-
-
-def _holder_of_share(pod: Pod) -> str:
-    """Name of the container that gets the part of a device; empty where the pod asks for none."""
-    if gpu_of(pod).portion_milli in (0, 1000) and not gpu_of(pod).memory_mib:
-        return ""
-    first = pod.spec.containers[0].name if pod.spec.containers else ""
-    return pod.metadata.annotations.get(fields.GPU_FRACTION_CONTAINER, first)
+    with_share, told = holder_of(pod), with_devices(pod)
+    sorts = (
+        ("initContainers", pod.spec.init_containers, told.spec.init_containers),
+        ("containers", pod.spec.containers, told.spec.containers),
+    )
+    for sort, containers, after in sorts:
+        for number, (container, knowing) in enumerate(zip(containers, after, strict=True)):
+            path = f"/spec/{sort}/{number}/env"
+            if container.name == with_share and container != knowing:
+                yield {"op": "add", "path": path, "value": msgspec.to_builtins(knowing.env)}
+            elif not _asks_gpu(container) and container.name != with_share:
+                yield from _void(path, container)
 
 
 def _asks_gpu(container: Container) -> bool:

@@ -9,10 +9,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from fairlead.cluster.controllers.binder import Binder
+from fairlead.cluster.controllers.binding import Binding
 from fairlead.cluster.controllers.certificates import WebhookCertificates, WebhookOptions
 from fairlead.cluster.controllers.grouper import Grouper, OwnerKey
 from fairlead.cluster.controllers.observe import Observed
 from fairlead.cluster.controllers.projects import Projects
+from fairlead.cluster.controllers.reservations import ReservationOptions, Reservations
 from fairlead.cluster.controllers.works import WorkKey, Works
 from fairlead.kube.cache import Cache, Key
 from fairlead.kube.client import Client
@@ -33,6 +36,8 @@ class ControllersOptions(Struct, frozen=True, kw_only=True):
     """Names by which pods ask for our scheduler."""
     webhooks: WebhookOptions | None = None
     """The admission webhooks whose certificate it keeps; None where there are none."""
+    reservations: ReservationOptions | None = None
+    """What reservation pods are made of; None where the nodes share devices out themselves."""
 
 
 class Controllers:
@@ -48,7 +53,7 @@ class Controllers:
         }
         """Workloads by kind."""
         projects = Projects(client, self.observed)
-        works = Works(client, self.observed, clock)
+        works = Works(client, self.observed, clock, tells=options.reservations is not None)
         grouper = Grouper(client, self.observed)
         self._projects: Reconciler[tuple[str, str]] = Reconciler("projects", projects.reconcile, clock=clock, rng=rng)
         self._works: Reconciler[WorkKey] = Reconciler("workloads", works.reconcile, clock=clock, rng=rng, workers=8)
@@ -57,12 +62,17 @@ class Controllers:
         if options.webhooks is not None:
             keeper = WebhookCertificates(client, clock, options.webhooks)
             self._certificates = Reconciler("certificates", keeper.reconcile, clock=clock, rng=rng, workers=1)
+        self._binding: Binding | None = None
+        if options.reservations is not None:
+            binder = Binder(client, self.observed, Reservations(client, options.reservations), clock)
+            self._binding = Binding(binder, self.observed, clock, rng)
         self._listen()
 
     @property
     def idle(self) -> bool:
         """True when nothing waits to be reconciled."""
-        return self._projects.idle and self._works.idle and self._owners.idle
+        loops: tuple[Reconciler[Any], ...] = (self._projects, self._works, self._owners, *self._binding_loops())
+        return all(loop.idle for loop in loops)
 
     async def run(self) -> None:
         """Fill the caches, then reconcile everything, then what changes."""
@@ -70,14 +80,20 @@ class Controllers:
             if self._certificates is not None:
                 self._certificates.mark("")
                 group.create_task(self._certificates.run(), name="controllers.certificates")
-            for cache in self.observed.caches():
+            caches = (*self.observed.caches(), *(self._binding.caches() if self._binding else ()))
+            for cache in caches:
                 group.create_task(cache.run(), name=f"controllers.cache.{cache.kind.plural}")
-            for cache in self.observed.caches():
+            for cache in caches:
                 await cache.synced.wait()
             self._mark_everything()
+            for number, loop in enumerate(self._binding_loops()):
+                group.create_task(loop.run(), name=f"controllers.binder.{number}")
             group.create_task(self._projects.run(), name="controllers.projects")
             group.create_task(self._works.run(), name="controllers.workloads")
             group.create_task(self._owners.run(), name="controllers.grouper")
+
+    def _binding_loops(self) -> tuple[Reconciler[Any], ...]:
+        return self._binding.loops() if self._binding else ()
 
     def _listen(self) -> None:
         seen = self.observed
@@ -107,6 +123,8 @@ class Controllers:
 
     def _mark_everything(self) -> None:
         self._mark_units()
+        if self._binding is not None:
+            self._binding.mark_everything()
         for queue in self.observed.queues:
             self._queue_changed(Key("", queue.metadata.name), None, queue)
         for pod in self.observed.pods:

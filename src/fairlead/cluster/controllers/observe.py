@@ -15,6 +15,7 @@ from fairlead.objects.meta import ObjectMeta, controller_of
 from fairlead.objects.organisation import Department, NodePool, Project
 from fairlead.objects.pod import Pod
 from fairlead.objects.workload import DistributedTraining, Training, Workload, Workspace
+from fairlead.workloads.gpus import groups_of
 from fairlead.workloads.pods import Owner
 
 DEFAULT_POOL = "default"
@@ -41,9 +42,12 @@ class Observed:
         """Pods of others that our scheduler is to place, by the name they call it."""
         self._pods_of: dict[tuple[str, str], set[Key]] = {}
         self._made_by: dict[str, dict[Key, Pod]] = {}
+        self._sharing: dict[str, dict[Key, Pod]] = {}
         self.pods.on_change(self._index)
         for cache in self.foreign:
             cache.on_change(self._index_maker)
+        for cache in (self.pods, *self.foreign):
+            cache.on_change(self._index_sharing)
 
     def caches(self) -> tuple[Cache[Any], ...]:
         """All of them."""
@@ -84,6 +88,19 @@ class Observed:
         pool = next(iter(workload.spec.node_pools), DEFAULT_POOL)
         return Owner(project=project, queue=queue_name(project, pool), pool=pool)
 
+    def pod(self, name: str, namespace: str) -> Pod | None:
+        """A pod of ours, or of others that our scheduler is to place."""
+        found = (cache.get(name, namespace) for cache in (self.pods, *self.foreign))
+        return next((pod for pod in found if pod is not None), None)
+
+    def sharing(self, group: str) -> tuple[Pod, ...]:
+        """Bound pods that share the device of a gpu group, by name."""
+        return tuple(pod for _, pod in sorted(self._sharing.get(group, {}).items()))
+
+    def shared_groups(self) -> tuple[str, ...]:
+        """Gpu groups that some bound pod is in."""
+        return tuple(sorted(self._sharing))
+
     def made_by(self, uid: str) -> tuple[Pod, ...]:
         """Foreign pods that the controller with that UID made, by name."""
         return tuple(pod for _, pod in sorted(self._made_by.get(uid, {}).items()))
@@ -103,6 +120,15 @@ class Observed:
                     del self._made_by[maker.uid]
         if after is not None and (maker := controller_of(after.metadata)) is not None:
             self._made_by.setdefault(maker.uid, {})[key] = after
+
+    def _index_sharing(self, key: Key, before: Pod | None, after: Pod | None) -> None:
+        for group in groups_of(before) if before and before.spec.node_name else ():
+            self._sharing.get(group, {}).pop(key, None)
+            if not self._sharing.get(group):
+                self._sharing.pop(group, None)
+        if after is not None and after.spec.node_name:
+            for group in groups_of(after):
+                self._sharing.setdefault(group, {})[key] = after
 
     def _index(self, key: Key, before: Pod | None, after: Pod | None) -> None:
         for pod in filter(None, (before, after)):

@@ -22,6 +22,7 @@ from fairlead.objects.workload import Workload, WorkloadStatus
 from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Conflict, Denied, Invalid, NotFound
 from fairlead.workloads.realise import realise
+from fairlead.workloads.shares import with_devices
 
 WorkKey = tuple[str, Key]
 """(kind, name of the object)."""
@@ -35,10 +36,12 @@ _KINDS: dict[str, Kind[Any]] = {k.kind: k for k in kinds.WORKLOAD_KINDS}
 class Works:
     """Reconciles one workload at a time."""
 
-    def __init__(self, client: Client, observed: Observed, clock: Clock) -> None:
+    def __init__(self, client: Client, observed: Observed, clock: Clock, *, tells: bool = False) -> None:
         self._client = client
         self._observed = observed
         self._clock = clock
+        self._tells = tells
+        """Whether containers read which devices they share (`workloads.shares`), rather than their node telling them."""
 
     async def reconcile(self, key: WorkKey) -> float | None:
         """Pods and status of the workload as they should be; pods of one that is gone are removed."""
@@ -83,8 +86,9 @@ class Works:
             return
 
     async def _create(self, pod: Pod) -> None:
+        made = with_devices(pod) if self._tells else pod
         try:
-            await self._client.create(kinds.POD, pod, pod.metadata.namespace)
+            await self._client.create(kinds.POD, made, pod.metadata.namespace)
         except AlreadyExists:
             return
 

@@ -14,16 +14,19 @@ from fairlead.cluster.scheduler.evictions import Kept, end, eviction_text, losse
 from fairlead.kube.client import Client
 from fairlead.kube.errors import AlreadyExists, Uncertain
 from fairlead.model import Bind, Evict, Keep, PodGroup
+from fairlead.model.occupancy import memory_charge
 from fairlead.objects import fields, kai, kinds
 from fairlead.objects.builtin import Event
+from fairlead.objects.crds import OURS
 from fairlead.objects.json import JsonObject
 from fairlead.objects.kinds import Kind
-from fairlead.objects.meta import Condition, ObjectMeta, ObjectReference
+from fairlead.objects.meta import Condition, ObjectMeta, ObjectReference, OwnerReference
 from fairlead.objects.pod import Pod
 from fairlead.objects.times import micro_text_of, text_of
 from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Conflict, FairleadError, NotFound
 from fairlead.runtime.logs import logger
+from fairlead.workloads.gpus import gpu_of
 
 T = TypeVar("T")
 
@@ -38,6 +41,8 @@ class Known(Struct, frozen=True, kw_only=True):
     groups: Mapping[str, PodGroup]
     first: Mapping[str, str]
     """Group's uid to that of its first pod: it speaks for the group, and its labels say whose the group is."""
+    gpu_memory_mib: Mapping[str, int] = {}
+    """Node's name to the memory of one of its devices; 0 where nobody knows."""
 
     def first_of(self, group: str) -> Pod | None:
         """The pod that speaks for a group."""
@@ -47,8 +52,9 @@ class Known(Struct, frozen=True, kw_only=True):
 class Applier:
     """Carries plans out. Preconditions are pod UIDs; whatever is refused is found again by the next cycle."""
 
-    def __init__(self, client: Client, clock: Clock, assumed: Assumed, name: str) -> None:
+    def __init__(self, client: Client, clock: Clock, assumed: Assumed, name: str, *, reserves: bool = False) -> None:
         self._client = client
+        self._reserves = reserves
         self._clock = clock
         self._assumed = assumed
         self._name = name
@@ -71,6 +77,11 @@ class Applier:
         binds = [c for c in listed if isinstance(c, Bind)]
         done = await self._all(self._bind(c, known) for c in binds)
         return kept | {c.pod: why for c, why in zip(binds, done, strict=True) if why and c.pod in known.pods}
+
+    async def withdraw(self, request: kai.BindRequest) -> None:
+        """Ends a request that the binder could not do; one that is gone is fine."""
+        meta = request.metadata
+        await self._quietly(lambda: self._client.delete(kinds.BIND_REQUEST, meta.name, meta.namespace, uid=meta.uid))
 
     async def say_why(self, pod: Pod, message: str) -> None:
         """Writes why the pod waits, where it is not written already."""
@@ -98,10 +109,9 @@ class Applier:
         if pod is None:
             return ""
         meta = pod.metadata
-        notes: JsonObject = {fields.GPU_GROUP: ",".join(bind.shared)} if bind.shared else {}
         try:
-            await self._client.bind(meta.name, meta.namespace, bind.node, uid=meta.uid, annotations=notes or None)
-        except (NotFound, Conflict) as error:
+            await self._place(bind, pod, known)
+        except (NotFound, AlreadyExists, Conflict) as error:
             self._log.info("bind.refused", pod=f"{meta.namespace}/{meta.name}", message=str(error))
             return ""
         except Uncertain as error:
@@ -111,9 +121,20 @@ class Applier:
         except FairleadError as error:
             self._log.warning("bind.failed", pod=f"{meta.namespace}/{meta.name}", message=str(error))
             return str(error)
-        self._assumed.bind(bind.pod, bind.node, bind.shared)
+        by_binder = bool(bind.shared) and self._reserves  # the request is withdrawn where the binder cannot
+        until = self._clock.now() + UNCERTAIN_SECONDS if by_binder else None
+        self._assumed.bind(bind.pod, bind.node, bind.shared, until)
         await self._event(pod, "Scheduled", f"Placed on {bind.node}")
         return ""
+
+    async def _place(self, bind: Bind, pod: Pod, known: Known) -> None:
+        """Binds what needs nothing else; has the binder do what needs a device reserved first."""
+        meta = pod.metadata
+        if bind.shared and self._reserves:
+            await self._client.create(kinds.BIND_REQUEST, bind_request(bind, pod, known), meta.namespace)
+            return
+        notes: JsonObject = {fields.GPU_GROUP: ",".join(bind.shared)} if bind.shared else {}
+        await self._client.bind(meta.name, meta.namespace, bind.node, uid=meta.uid, annotations=notes or None)
 
     async def _evict_all(self, evictions: list[Evict], known: Known) -> dict[str, str]:
         """First pods of the groups whose room a disruption budget keeps: UID -> why. Their promises are taken back."""
@@ -208,3 +229,24 @@ class Applier:
             return
         except FairleadError as error:
             self._log.info("note.failed", message=str(error))
+
+
+def bind_request(bind: Bind, pod: Pod, known: Known) -> kai.BindRequest:
+    """What the binder is to do. It is named like the pod and ends with it: made twice it conflicts instead of doubling."""
+    meta, asked = pod.metadata, gpu_of(pod)
+    milli = asked.portion_milli or memory_charge(asked.memory_mib, known.gpu_memory_mib.get(bind.node, 0), 1)
+    return kai.BindRequest(
+        metadata=ObjectMeta(
+            name=meta.name,
+            namespace=meta.namespace,
+            labels={fields.SELECTED_NODE: bind.node, OURS[0]: OURS[1]},
+            owner_references=(OwnerReference(api_version="v1", kind="Pod", name=meta.name, uid=meta.uid),),
+        ),
+        spec=kai.BindRequestSpec(
+            pod_name=meta.name,
+            selected_node=bind.node,
+            received_resource_type="Fraction",
+            received_gpu=kai.ReceivedGpu(count=len(bind.shared), portion=f"{milli / 1000:.2f}"),
+            selected_gpu_groups=bind.shared,
+        ),
+    )

@@ -12,7 +12,7 @@ from fairlead.cluster.scheduler.explained import to_json
 from fairlead.cluster.scheduler.queues import QueueStatuses
 from fairlead.cluster.scheduler.shadow import Shadow
 from fairlead.cluster.scheduler.verdicts import Verdicts
-from fairlead.cluster.scheduler.world import NEVER_FAILED, Retry, World
+from fairlead.cluster.scheduler.world import NEVER_FAILED, Retry, World, WorldOptions
 from fairlead.kube.client import Client
 from fairlead.model import Plan, Policy, Snapshot, Warm
 from fairlead.objects import fields
@@ -29,7 +29,7 @@ Witness = Callable[[Snapshot, Policy, Plan, float], None]
 class SchedulerOptions(Struct, frozen=True, kw_only=True):
     """How the role behaves. Units: seconds."""
 
-    names: tuple[str, ...] = ("fairlead",)
+    world: WorldOptions = WorldOptions()
     policy: Policy = Policy()
     shadow: bool = False
     """Decides beside another scheduler, does nothing, and tells what it would have done."""
@@ -48,14 +48,17 @@ class Scheduler:
         self.options = options or SchedulerOptions()
         self._clock = clock
         self._dirty = asyncio.Event()
-        self.world = World(client, self.options.names, self._dirty.set)
-        self._applier = Applier(client, clock, self.world.assumed, self.options.names[0])
+        self.world = World(client, self.options.world, self._dirty.set)
+        name, reserves = self.options.world.scheduler_names[0], self.options.world.reserves
+        self._applier = Applier(client, clock, self.world.assumed, name, reserves=reserves)
         self._queues = QueueStatuses(client)
         self._warm: dict[str, Warm] = {}
         self._shadow = Shadow() if self.options.shadow else None
         self._verdicts = Verdicts(self._applier, self.world.groups)
         self._retries: dict[str, Retry] = {}
         self._aside: set[str] = set()
+        self._withdrawn: set[str] = set()
+        """UIDs of failed requests that were noted."""
         self.witness: Witness | None = None
         self.cycles = 0
         self._log = logger("scheduler")
@@ -80,6 +83,8 @@ class Scheduler:
         self._retries = {group: value for group, value in self._retries.items() if group in present}
         self._aside &= present
         self._verdicts.forget(present)
+        if self._shadow is None:
+            await self._withdraw_failed()
         for pool in self.world.pool_names():
             snapshot = self.world.snapshot(pool, self._retries, frozenset(self._aside))
             plan = await self._decide(pool, snapshot)
@@ -89,6 +94,7 @@ class Scheduler:
                 pods=self.world.pod_by_uid(),
                 groups={g.uid: g for g in snapshot.groups},
                 first=_speakers(snapshot),
+                gpu_memory_mib={n.name: n.gpu_memory_mib for n in snapshot.nodes},
             )
             if self._shadow is not None:
                 self._shadow.note(plan, known, _pods_of(snapshot))
@@ -151,12 +157,24 @@ class Scheduler:
             self.witness(snapshot, self.options.policy, plan, now)
         return plan
 
+    async def _withdraw_failed(self) -> None:
+        """What the binder could not do is tried anew after a while, once a group."""
+        failed = self.world.failed_requests()
+        fresh = [(r, group) for r, group in failed if r.metadata.uid not in self._withdrawn]
+        self._withdrawn = {r.metadata.uid for r, _ in failed}
+        for group, why in {group: r.status.reason for r, group in fresh if group}.items():
+            self._note_failure(group, why)
+        for request, _ in failed:
+            await self._applier.withdraw(request)
+
     def _note_failures(self, failed: dict[str, str], snapshot: Snapshot) -> None:
-        groups = {p.group: failed[p.uid] for p in snapshot.pods if p.uid in failed}
-        for group, why in groups.items():
-            times = self._retries.get(group, NEVER_FAILED).times + 1
-            wait = min(self.options.retry * 2 ** (times - 1), 300.0)
-            self._retries[group] = Retry(times=times, after=self._clock.now() + wait, why=why)
+        for group, why in {p.group: failed[p.uid] for p in snapshot.pods if p.uid in failed}.items():
+            self._note_failure(group, why)
+
+    def _note_failure(self, group: str, why: str) -> None:
+        times = self._retries.get(group, NEVER_FAILED).times + 1
+        wait = min(self.options.retry * 2 ** (times - 1), 300.0)
+        self._retries[group] = Retry(times=times, after=self._clock.now() + wait, why=why)
 
 
 def _speakers(snapshot: Snapshot) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -30,7 +30,7 @@ from fairlead.objects import pod as objects
 from fairlead.objects.meta import ObjectMeta, condition_of, controller_of
 from fairlead.objects.quantity import amount
 from fairlead.objects.times import duration_of, seconds_of
-from fairlead.workloads.gpus import amounts, asked_of, count_of, gpu_of
+from fairlead.workloads.gpus import amounts, asked_of, count_of, gpu_of, groups_of
 from fairlead.workloads.priority import is_preemptible, priority_of
 
 DEFAULT_POOL = "default"
@@ -89,15 +89,6 @@ def status_of(pod: objects.Pod) -> PodStatus | None:
     if pod.spec.node_name:
         return PodStatus.RUNNING if pod.status.phase == "Running" else PodStatus.BOUND
     return PodStatus.GATED if pod.spec.scheduling_gates else PodStatus.PENDING
-
-
-def groups_of(pod: objects.Pod) -> tuple[GpuGroup, ...]:
-    """Shared devices a pod sits on: one annotation, several joined by commas, or labels as KAI writes them."""
-    text = pod.metadata.annotations.get(fields.GPU_GROUP) or pod.metadata.labels.get(fields.GPU_GROUP, "")
-    several = [
-        k.removeprefix(fields.GPU_GROUP_PREFIX) for k in pod.metadata.labels if k.startswith(fields.GPU_GROUP_PREFIX)
-    ]
-    return tuple(GpuGroup(g) for g in (text.split(",") if text else sorted(several)))
 
 
 def node_of(node: builtin.Node, foreign: Mapping[str, int]) -> Node:
@@ -204,7 +195,7 @@ def pod_value(pod: objects.Pod, group: Uid, klass: TaskClass, status: PodStatus)
         status=status,
         subgroup=pod.metadata.labels.get(fields.SUBGROUP, ""),
         node=NodeName(pod.spec.node_name),
-        shared=groups_of(pod) if pod.spec.node_name else (),
+        shared=tuple(GpuGroup(g) for g in groups_of(pod)) if pod.spec.node_name else (),
         created=created_of(pod.metadata),
         task_priority=order,
         nominated=NodeName(pod.status.nominated_node_name),
@@ -227,12 +218,15 @@ def hold_of(meta: ObjectMeta) -> Hold | None:
         return None
 
 
-def foreign_use(pods: Iterable[objects.Pod]) -> dict[str, dict[str, int]]:
-    """Node -> what pods of other schedulers take there."""
+def foreign_use(
+    pods: Iterable[objects.Pod], holds: Callable[[objects.Pod], bool] = lambda _: False
+) -> dict[str, dict[str, int]]:
+    """Node -> what pods of other schedulers take there. The GPU of one that `holds` it for pods of ours is charged to those."""
     found: dict[str, dict[str, int]] = {}
     for pod in pods:
         use = found.setdefault(pod.spec.node_name, {})
-        for name, value in (*asked_of(pod).items(), ("pods", 1)):
+        counted = {n: v for n, v in asked_of(pod).items() if n != fields.GPU_RESOURCE or not holds(pod)}
+        for name, value in (*counted.items(), ("pods", 1)):
             key, amount = ("gpu", value * 1000) if name == fields.GPU_RESOURCE else (name, value)
             use[key] = use.get(key, 0) + amount
     return found

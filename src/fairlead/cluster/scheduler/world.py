@@ -43,10 +43,20 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 NEVER_FAILED = Retry(times=0, after=0.0, why="")
 
 
+class WorldOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose pods are ours, and how shared devices are held."""
+
+    scheduler_names: tuple[str, ...] = ("fairlead",)
+    reserves: bool = False
+    """A reservation pod holds each shared device; else the nodes do."""
+    reservation_namespaces: tuple[str, ...] = ()
+    """Where reservation pods are, those of KAI Scheduler included."""
+
+
 class World:
     """Everything the scheduler reads, kept as values ready for a snapshot."""
 
-    def __init__(self, client: Client, scheduler_names: tuple[str, ...], changed: Callable[[], None]) -> None:
+    def __init__(self, client: Client, options: WorldOptions, changed: Callable[[], None]) -> None:
         self.nodes: Cache[builtin.Node] = Cache(client, kinds.NODE)
         self.pods: Cache[objects.Pod] = Cache(client, kinds.POD)
         self.queues: Cache[kai.Queue] = Cache(client, kinds.QUEUE)
@@ -55,9 +65,11 @@ class World:
         self.topologies: Cache[kai.Topology] = Cache(client, kinds.TOPOLOGY)
         self.namespaces: Cache[builtin.Namespace] = Cache(client, kinds.NAMESPACE)
         self.budgets: Cache[builtin.PodDisruptionBudget] = Cache(client, kinds.DISRUPTION_BUDGET)
+        self.requests: Cache[kai.BindRequest] = Cache(client, kinds.BIND_REQUEST)
         self.assumed = Assumed()
         self._learned = Learned()
-        self._names = frozenset(scheduler_names)
+        self._names = frozenset(options.scheduler_names)
+        self._options = options
         self._classes = observe.Classes()
         self._class_of: dict[Key, TaskClass] = {}
         self._selects: dict[Key, frozenset[str]] = {}
@@ -68,13 +80,14 @@ class World:
         self._now = 0.0
         self._changed = changed
         self.pods.on_change(self._pod_changed)
-        for cache in (self.nodes, self.queues, self.groups, self.pools, self.topologies, self.namespaces):
-            cache.on_change(lambda _key, _before, _after: changed())
+        for cache in self.caches():
+            if cache is not self.pods:
+                cache.on_change(lambda _key, _before, _after: changed())
 
     def caches(self) -> tuple[Cache[objects.Pod], ...]:
         """All of them."""
-        more = (self.pools, self.topologies, self.namespaces, self.budgets)
-        found = (self.nodes, self.pods, self.queues, self.groups, *more)
+        about = (self.pools, self.topologies, self.namespaces, self.budgets)
+        found = (self.nodes, self.pods, self.queues, self.groups, self.requests, *about)
         return found  # type: ignore[return-value]  # run only
 
     def pool_names(self) -> tuple[str, ...]:
@@ -102,7 +115,7 @@ class World:
         for pod in self.pods:
             ending = pod.metadata.deletion_timestamp is not None or _has_ended(pod)
             seen[pod.metadata.uid] = Seen(
-                is_placed=bool(pod.spec.node_name) or _has_ended(pod),
+                is_placed=bool(pod.spec.node_name) or _has_ended(pod) or self._request_of(pod) is not None,
                 is_ending=ending,
                 hold=observe.hold_of(pod.metadata),
             )
@@ -129,6 +142,34 @@ class World:
                 below[group.metadata.uid] = self._below.get(group.metadata.uid, self._now)
         self._below = below
 
+    def failed_requests(self) -> list[tuple[kai.BindRequest, str]]:
+        """Requests that the binder could not do, each with the UID of the group of its pod; empty for a pod that is gone."""
+        found = []
+        for request in self.requests:
+            if request.status.phase == "Failed":
+                pod = self.pods.get(request.spec.pod_name, request.metadata.namespace)
+                found.append((request, self._group_uid(pod) if pod and _is_for(request, pod) else ""))
+        return found
+
+    def _group_uid(self, pod: objects.Pod) -> str:
+        named = pod.metadata.annotations.get(fields.POD_GROUP)
+        group = self.groups.get(named, pod.metadata.namespace) if named else None
+        return group.metadata.uid if group else pod.metadata.uid
+
+    def _request_of(self, pod: objects.Pod) -> kai.BindRequest | None:
+        """What the binder is asked to do for the pod, or could not do."""
+        request = self.requests.get(pod.metadata.name, pod.metadata.namespace)
+        return request if request and _is_for(request, pod) else None
+
+    def _being_bound(self, pod: objects.Pod, value: Pod) -> Pod:
+        """The pod at the place the binder was asked to give it, if it was and the node is still there."""
+        request = self._request_of(pod)
+        if request is None or request.status.phase == "Failed" or self.nodes.get(request.spec.selected_node) is None:
+            return value
+        shared = tuple(GpuGroup(g) for g in request.spec.selected_gpu_groups)
+        node = NodeName(request.spec.selected_node)
+        return msgspec.structs.replace(value, status=PodStatus.BINDING, node=node, shared=shared)
+
     def present(self) -> frozenset[str]:
         """UIDs of all groups there are: pod groups, and pods, which may be groups of their own."""
         return frozenset(o.metadata.uid for o in (*self.groups, *self.pods))
@@ -141,9 +182,9 @@ class World:
         nodes = self._pool_nodes(pool)
         groups, pods = self._work(pool, {n.metadata.name for n in nodes})
         pods = [self.assumed.pod(p) for p in pods]
-        use = observe.foreign_use(self._foreign.values())
         held = [self._dated(_with_life(self.assumed.group(g), retries, aside)) for g in groups]
         shared = {(g, p.node) for p in pods if p.node for g in p.shared}
+        use = observe.foreign_use(self._foreign.values(), self._held_for({g for g, _ in shared}))
         return build_snapshot(
             pool=pool,
             nodes=[observe.node_of(n, use.get(n.metadata.name, {})) for n in nodes],
@@ -154,6 +195,11 @@ class World:
             levels=observe.levels_of(self.topologies.values()),
             demand=self._learned.demand(pool),
         )
+
+    def _held_for(self, groups: set[GpuGroup]) -> Callable[[objects.Pod], bool]:
+        """Says of a pod whether it holds the device of one of these groups, whose members are charged for it."""
+        where = self._options.reservation_namespaces
+        return lambda pod: pod.metadata.namespace in where and pod.metadata.labels.get(fields.GPU_GROUP, "") in groups
 
     def _dated(self, group: PodGroup) -> PodGroup:
         since = self._below.get(group.uid)
@@ -192,7 +238,8 @@ class World:
                 continue
             group = gang or observe.lone_group(pod)
             groups.setdefault(group.uid, group)
-            pods.append(observe.pod_value(pod, group.uid, self._class(key, pod), status))
+            value = observe.pod_value(pod, group.uid, self._class(key, pod), status)
+            pods.append(self._being_bound(pod, value) if status is PodStatus.PENDING else value)
             if pod.spec.node_name and len(self.budgets):
                 placed.setdefault(group.uid, []).append(pod)
             if status <= PodStatus.PENDING and key in self._unsupported:
@@ -253,10 +300,15 @@ class World:
             notes.pop(key, None)
         if pod is None or not self.is_ours(pod) or _has_ended(pod):
             return
-        if why := unsupported(pod):
+        if why := unsupported(pod, reserves=self._options.reserves):
             self._unsupported[key] = why
         elif keys := company.keys_of(pod.spec):
             self._selects[key] = keys
+
+
+def _is_for(request: kai.BindRequest, pod: objects.Pod) -> bool:
+    """Whether that very pod is meant, not an earlier one of its name."""
+    return any(owner.uid == pod.metadata.uid for owner in request.metadata.owner_references)
 
 
 def _has_ended(pod: objects.Pod) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from fairlead.embedded.nodes.machine import Device
 from fairlead.objects import fields
 from fairlead.objects.pod import Pod
 from fairlead.objects.quantity import amount
-from fairlead.workloads.gpus import devices_of
+from fairlead.workloads.gpus import devices_of, groups_of
 
 
 class NoDevice(Exception):
@@ -30,10 +31,11 @@ def choose(pod: Pod, count: int, others: Iterable[Pod]) -> tuple[int, ...]:
     return tuple(free[:asked])
 
 
-def groups_of(pod: Pod) -> tuple[str, ...]:
-    """GPU groups a pod shares, as the scheduler wrote them."""
-    text = pod.metadata.annotations.get(fields.GPU_GROUP, "")
-    return tuple(filter(None, text.split(",")))
+def told_of(pod: Pod, devices: Iterable[Device]) -> tuple[int, ...]:
+    """Indices of the shared devices that the binder gave the pod; empty where the node shares its devices out itself."""
+    told = pod.metadata.annotations.get(fields.VISIBLE_DEVICES, "").split(",")
+    index = {device.uuid: device.index for device in devices}
+    return tuple(index[uuid] for uuid in told if uuid in index)
 
 
 def visible_devices(indices: Sequence[int], uuids: Mapping[int, str], *, simulated: bool) -> dict[str, str]:

@@ -13,7 +13,7 @@ import msgspec
 
 import fairlead
 from fairlead.embedded.nodes import logs
-from fairlead.embedded.nodes.devices import NoDevice, choose, visible_devices
+from fairlead.embedded.nodes.devices import NoDevice, choose, told_of, visible_devices
 from fairlead.embedded.nodes.machine import NodeSpec
 from fairlead.embedded.nodes.runtime import CannotStart, Ended, Runtime
 from fairlead.embedded.store.status import bad_request, unsupported
@@ -188,9 +188,13 @@ class Kubelet:
         if noted is not None:
             return tuple(int(i) for i in noted.split(",") if i.isdigit())
         if uid not in self._devices:
-            self._devices[uid] = choose(pod, len(node.devices), self._holders(pod))
+            self._devices[uid] = told_of(pod, node.devices) or choose(pod, len(node.devices), self._holders(pod))
         devices = self._devices[uid]
         notes: JsonObject = {fields.DEVICES: ",".join(map(str, devices)), fields.ENFORCEMENT: "none"}
+        if (
+            devices and fields.GPU_GROUP in pod.metadata.labels
+        ):  # a reservation pod: what the node agent tells on a cluster
+            notes[fields.RESERVED_DEVICE] = {d.index: d.uuid for d in node.devices}[devices[0]]
         if devices:
             patch: JsonObject = {"metadata": {"annotations": notes}}
             await self._client.patch(kinds.POD, pod.metadata.name, patch, pod.metadata.namespace, uid=uid)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Sequence
 from uuid import NAMESPACE_DNS, uuid5
 
 import psutil
 from msgspec import Struct
+
+from fairlead.cluster.node import driver
 
 SIMULATED_MODEL = "Simulated-GPU"
 SIMULATED_MIB = 80 * 1024
@@ -38,16 +39,17 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
 
 def this_machine(runtime: str, simulated_gpus: int) -> NodeSpec:
     """This machine as a node: its real GPUs, else that many simulated ones."""
-    devices, driver = real_devices()
+    found = driver.read()
+    devices = tuple(Device(index=d.index, uuid=d.uuid, model=d.model, memory_mib=d.memory_mib) for d in found.devices)
     name = re.sub(r"[^a-z0-9.-]", "-", platform.node().lower()).strip("-.") or "localhost"
     return NodeSpec(
         name=name[:63],
         cpu_milli=(psutil.cpu_count() or 1) * 1000,
         memory_bytes=psutil.virtual_memory().total,
-        devices=tuple(devices) if devices else simulated_devices(name, simulated_gpus),
+        devices=devices or simulated_devices(name, simulated_gpus),
         simulated=not devices,
         runtime=runtime,
-        driver=driver,
+        driver=found.version,
     )
 
 
@@ -84,33 +86,4 @@ def simulated_devices(node: str, count: int) -> tuple[Device, ...]:
             memory_mib=SIMULATED_MIB,
         )
         for i in range(count)
-    )
-
-
-def real_devices() -> tuple[Sequence[Device], str]:
-    """The GPUs of this machine and the driver's version; none where there is no driver."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return (), ""
-    try:
-        found = [_device(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        return found, str(pynvml.nvmlSystemGetDriverVersion())
-    except pynvml.NVMLError:
-        return (), ""
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _device(index: int) -> Device:
-    import pynvml
-
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-    return Device(
-        index=index,
-        uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
-        model=str(pynvml.nvmlDeviceGetName(handle)).replace(" ", "-"),
-        memory_mib=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) >> 20,
     )

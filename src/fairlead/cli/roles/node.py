@@ -1,0 +1,25 @@
+"""The node's agent as a process."""
+
+from __future__ import annotations
+
+from fairlead.cli.roles.process import Parts, live_beside
+from fairlead.cli.roles.settings import RoleTree
+from fairlead.cluster.node.main import NodeAgent, NodeOptions
+from fairlead.runtime.errors import Invalid
+from fairlead.runtime.health import READY
+
+
+async def main(settings: RoleTree) -> None:
+    """Runs until a signal, one on each node with GPUs. Raises: Invalid where it is not told which node it is on."""
+    mine = settings.node
+    if not mine.name:
+        raise Invalid(
+            "The node's agent is not told which node it is on.",
+            hint="node.name, or FAIRLEAD_NODE_NAME, holds the node's name; the chart sets it from spec.nodeName.",
+        )
+    options = NodeOptions(node=mine.name, reservations=settings.reservation.namespace, socket=mine.socket)
+
+    def make(parts: Parts) -> NodeAgent:
+        return NodeAgent(parts.client, parts.clock, options)
+
+    await live_beside("node", settings, make, lambda role: READY if role.has_answer else "the kubelet's answer")

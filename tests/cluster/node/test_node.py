@@ -1,0 +1,53 @@
+"""What a node tells of its devices: to reservation pods, and in its report."""
+
+from __future__ import annotations
+
+from fairlead.cluster.node.driver import Device, Reading
+from fairlead.cluster.node.report import status_of, untold
+from fairlead.objects import fields
+from fairlead.objects.meta import ObjectMeta
+from fairlead.objects.pod import Pod
+
+ONE, TWO = Device(index=0, uuid="GPU-1", model="H100", memory_mib=80_000), Device(index=1, uuid="GPU-2")
+
+
+def a_reservation(name: str, group: str, told: str = "") -> Pod:
+    notes = {fields.RESERVED_DEVICE: told} if told else {}
+    return Pod(metadata=ObjectMeta(name=name, namespace="res", labels={fields.GPU_GROUP: group}, annotations=notes))
+
+
+def test_a_device_is_written_on_whoever_got_it_and_was_not_told() -> None:
+    new, told, wrong, none = (
+        a_reservation("new", "g1"),
+        a_reservation("told", "g2", "GPU-2"),
+        a_reservation("wrong", "g3", "GPU-9"),
+        a_reservation("none", "g4"),
+    )
+    given = {
+        ("res", "new"): ("GPU-1",),
+        ("res", "told"): ("GPU-2",),
+        ("res", "wrong"): ("GPU-3",),
+        ("x", "none"): ("GPU-4",),
+    }
+    assert list(untold([new, told, wrong, none], given)) == [(new, "GPU-1"), (wrong, "GPU-3")]
+
+
+def test_a_report_joins_what_the_driver_and_the_kubelet_say() -> None:
+    reading = Reading(version="550.54", devices=(ONE, TWO))
+    status = status_of(reading, ("GPU-1",), [a_reservation("r", "g1", "GPU-1")])
+    first, second = status.devices
+    assert (first.uuid, first.healthy, first.gpu_groups, first.memory_mib) == ("GPU-1", True, ("g1",), 80_000)
+    assert (second.healthy, second.health_message) == (False, "The kubelet does not give it out.")
+    assert (status.driver_version, status.findings) == ("550.54", ())
+
+
+def test_a_node_that_gives_out_devices_which_are_not_there_is_found_out() -> None:
+    status = status_of(Reading(version="1", devices=(ONE,)), ("GPU-1", "GPU-8", "GPU-9"), [])
+    (finding,) = status.findings
+    assert finding.startswith("The kubelet gives out 2 GPUs that the driver does not know (GPU-8, GPU-9)")
+    assert [d.uuid for d in status.devices] == ["GPU-1", "GPU-8", "GPU-9"]
+
+
+def test_without_a_driver_devices_are_known_by_their_ids() -> None:
+    status = status_of(Reading(findings=("No library.",)), ("GPU-1",), [])
+    assert ([d.uuid for d in status.devices], status.findings) == (["GPU-1"], ("No library.",))
