@@ -1,5 +1,7 @@
 """Situations in which schedulers were seen to do wrong (public bug reports), on a real API server with our roles.
 
+The tenth, a Job of which a pod has yet to run, needs the real Job controller: `tests/realcluster/test_foreign_kinds.py`.
+
 Sources: KAI-Scheduler #2095, #2194, #2075; HAMi #2812, #2308; Volcano #1492, #4673, #2357, #5871, #4802.
 """
 

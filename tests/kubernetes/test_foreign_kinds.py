@@ -1,4 +1,7 @@
-"""Pods of other people's kinds on a real API server: made here as their controllers make them, grouped and placed by our roles."""
+"""Pods of other people's kinds on a real API server: made here as their controllers make them, grouped and placed by our roles.
+
+With the controllers that Kubernetes has itself: `tests/realcluster/test_foreign_kinds.py`.
+"""
 
 from __future__ import annotations
 
@@ -115,14 +118,72 @@ async def test_a_pytorch_job_starts_whole_in_the_queue_of_its_namespace(makers: 
     await makers.team.places("bert-master-0", "bert-worker-0", "bert-worker-1")
 
 
+async def test_the_workers_of_an_mpi_job_start_before_a_launcher_that_is_made_late(makers: Makers) -> None:
+    role = "training.kubeflow.org/job-role"
+    spec: JsonObject = {
+        "launcherCreationPolicy": "WaitForWorkersReady",
+        "mpiReplicaSpecs": {"Launcher": {"replicas": 1}, "Worker": {"replicas": 2}},
+    }
+    job = await makers.owner("MPIJob", "mpi", spec)
+    await makers.pod("mpi-worker-0", job, **{role: "worker"})
+    group = await makers.group()
+    assert (group.spec.min_member, group.spec.queue, group.spec.priority_class_name) == (
+        2,
+        makers.team.project,
+        "train",
+    )
+    await asyncio.sleep(1)
+    assert await makers.team.placed() == set()
+    await makers.pod("mpi-worker-1", job, **{role: "worker"})
+    await makers.team.places("mpi-worker-0", "mpi-worker-1")
+    launcher = await makers.owner("Job", "mpi-launcher", {"suspend": True, "template": _template()}, job)
+    await makers.pod("mpi-launcher-x", launcher, gpus=0, **{role: "launcher"})
+    await makers.team.places("mpi-launcher-x", "mpi-worker-0", "mpi-worker-1")
+
+
+RAY: JsonObject = {"workerGroupSpecs": [{"groupName": "a", "replicas": 3, "minReplicas": 1}]}
+
+
+async def test_a_ray_cluster_starts_with_its_head_and_the_least_of_its_workers(makers: Makers) -> None:
+    above = await makers.owner("RayCluster", "rc", RAY, **{fields.PRIORITY_CLASS: "inference"})
+    await _a_ray_cluster(makers, above)
+    group = await makers.group()
+    assert (group.spec.queue, group.spec.priority_class_name) == (makers.team.project, "inference")
+
+
+async def test_a_ray_job_is_found_behind_the_cluster_it_makes_and_waits_not_for_who_submits_it(makers: Makers) -> None:
+    above = await makers.owner("RayJob", "rj", {"rayClusterSpec": RAY})
+    await _a_ray_cluster(makers, await makers.owner("RayCluster", "rj-x1", RAY, above))
+    submits = await makers.owner("Job", "rj", {"suspend": True, "template": _template()}, above)
+    await makers.pod("rj-submits", submits, gpus=0)
+    await makers.team.places("head", "worker", "rj-submits")
+    assert (await makers.group()).spec.priority_class_name == "train"
+
+
+async def _a_ray_cluster(makers: Makers, owner: JsonObject) -> None:
+    """Its pods as KubeRay makes them: they start once head and worker are there."""
+    labels = {"ray.io/cluster": "c"}
+    await makers.pod("head", owner, **labels, **{"ray.io/node-type": "head", "ray.io/group": "headgroup"})
+    group = await makers.group()
+    assert group.spec.min_member == 2
+    assert {s.name: s.min_member for s in group.spec.sub_groups} == {"headgroup": 1, "a": 1}
+    await asyncio.sleep(1)
+    assert await makers.team.placed() == set()
+    await makers.pod("worker", owner, **labels, **{"ray.io/node-type": "worker", "ray.io/group": "a"})
+    await makers.team.places("head", "worker")
+
+
+def _template() -> JsonObject:
+    return {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "x"}]}}
+
+
 async def test_a_job_set_is_found_behind_its_jobs(makers: Makers) -> None:
     template: JsonObject = {"spec": {"parallelism": 1, "completions": 1}}
     jobs: list[JsonObject] = [{"name": "a", "replicas": 2, "template": template}]
     above = await makers.owner("JobSet", "js", {"replicatedJobs": jobs})
-    pods: JsonObject = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "x"}]}}
     for number in range(2):
         assert await makers.team.placed() == set()
-        job = await makers.owner("Job", f"js-a-{number}", {"suspend": True, "template": pods}, above)
+        job = await makers.owner("Job", f"js-a-{number}", {"suspend": True, "template": _template()}, above)
         await makers.pod(f"js-a-{number}", job, **{"jobset.sigs.k8s.io/replicatedjob-name": "a"})
     await makers.team.places("js-a-0", "js-a-1")
     assert (await makers.group()).spec.min_member == 2
