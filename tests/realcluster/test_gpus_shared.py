@@ -147,7 +147,7 @@ def test_memory_is_shared_and_two_devices_can_be_shared_at_once(shared: Shared) 
 
 def test_a_workload_of_ours_shares_and_its_enforcement_is_said(shared: Shared) -> None:
     product = shared.installed.product
-    shared.installed.submit("part", "--gpu-portion", "0.25")
+    shared.installed.submit("part", "-g", "0.25")
     until(lambda: product.phase("part") == "Running", 90)
     log = product.run("logs", "part", "-p", "team").stdout
     assert log.startswith("devices=GPU-"), log
