@@ -136,6 +136,18 @@ def test_a_preempted_job_counts_neither_as_failed_nor_as_done(
     assert (status["active"], status.get("failed", 0), status.get("succeeded", 0)) == (2, 0, 0)
 
 
+@pytest.mark.parametrize(("restart", "code", "end"), [("OnFailure", 1, "Failed"), ("Never", 0, "Complete")])
+def test_a_job_of_which_somebody_merely_deletes_a_pod_takes_it_for_failed_or_done(
+    installed: Installed, restart: str, code: int, end: str
+) -> None:
+    """What the test above is held against: it is the scheduler's way of evicting that keeps a Job from this."""
+    script = f"trap 'exit {code}' TERM; {LASTS}"
+    make(installed, "Job", "long", {"backoffLimit": 0, "template": template(script, 1, restart)})
+    (pod,) = until(lambda: pods(installed, "long", "Running"))
+    installed.kubectl("-n", NAMESPACE, "delete", "pod", pod["metadata"]["name"])
+    until(lambda: ends(job(installed, "long")) == {end})
+
+
 def test_a_job_of_which_a_pod_has_yet_to_run_is_not_complete(installed: Installed) -> None:
     """Situation `status-completed-while-a-pod-waits` (Volcano #5871), with the real controller."""
     make(installed, "Job", "fills", {"template": template(LASTS, 8)})

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+
+import pytest
 from tests.cluster.build import Bench
 
-from fairlead.cluster.scheduler.apply import Applier, Known
+from fairlead.cluster.scheduler.apply import IN_FLIGHT, Applier, Known
 from fairlead.cluster.scheduler.assumed import UNCERTAIN_SECONDS, Assumed, Seen
 from fairlead.cluster.scheduler.evictions import JOB_TRACKING, eviction_text, losses
 from fairlead.cluster.scheduler.observe import hold_of, lone_group
@@ -69,6 +73,25 @@ def test_a_bind_that_the_api_cannot_do_is_a_failure_of_that_pod() -> None:
         assert (failed.keys(), assumed.is_empty) == ({uid}, True)
 
     bench.run(story)
+
+
+def test_binds_whose_turn_never_came_are_let_go_of_when_the_lease_is_lost(recwarn: pytest.WarningsRecorder) -> None:
+    bench = Bench()
+
+    async def story() -> None:
+        pods = [await bench.a_pod(f"p{n}") for n in range(IN_FLIGHT + 8)]
+        bench.faulty.faults = Faults(throttled=1.0)
+        binds = [Bind(pod=Uid(p.metadata.uid), node=NODE) for p in pods]
+        applier = Applier(bench.shaky, bench.clock, Assumed(), "fairlead")
+        working = asyncio.create_task(applier.apply(binds, known(*pods)))
+        await bench.clock.sleep(0.01)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+    bench.run(story)
+    gc.collect()
+    assert bench.writes() == ["POST binding"] * IN_FLIGHT
+    assert not [w for w in recwarn if "never awaited" in str(w.message)]
 
 
 def test_a_bind_of_a_pod_made_anew_under_its_name_does_nothing() -> None:

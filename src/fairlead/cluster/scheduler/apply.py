@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -219,13 +219,18 @@ class Applier:
         )
         await self._quietly(lambda: self._client.create(kinds.EVENT, event, meta.namespace))
 
-    async def _all(self, calls: Iterable[Awaitable[T]]) -> list[T]:
-        async def one(call: Awaitable[T]) -> T:
+    async def _all(self, calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+        async def one(call: Coroutine[Any, Any, T]) -> T:
             async with self._busy:
                 return await call
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(c), name="scheduler.call") for c in calls]
+        listed = list(calls)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(c), name="scheduler.call") for c in listed]
+        finally:
+            for call in listed:
+                call.close()  # one whose turn never came, for the lease was lost
         return [t.result() for t in tasks]
 
     async def _quietly(self, call: Callable[[], Awaitable[object]]) -> None:
