@@ -84,7 +84,7 @@ async def all_placed(client: Client) -> None:
     """Returns once no pod waits, and what is written about them beside has been. Raises: TimeoutError."""
     await until(lambda: _nobody_waits(client))
     before = -1
-    while before != (before := len((await client.list(kinds.EVENT)).items)):
+    while before != (before := len((await client.list(kinds.EVENT)).items)):  # noqa: ASYNC110  # another program writes them
         await asyncio.sleep(_QUIET)
 
 
