@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 IN_FLIGHT = 32
 """Calls at once; a small API server is full with fewer."""
+TOLD_IN_FLIGHT = 8
+"""Of them, those that only people wait for."""
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -52,7 +54,9 @@ class Applier:
         self._assumed = assumed
         self._name = name
         self._busy = asyncio.Semaphore(IN_FLIGHT)
-        self._events = 0
+        self._telling = asyncio.Semaphore(TOLD_IN_FLIGHT)
+        self._events: list[Event] = []
+        self._numbered = 0
         self._log = logger("scheduler.apply")
 
     async def apply(self, commands: Iterable[Bind | Evict | Keep], known: Known) -> dict[str, str]:
@@ -65,6 +69,17 @@ class Applier:
         binds = [c for c in listed if isinstance(c, Bind)]
         done = await self._all(self._bind(c, known) for c in binds)
         return {c.pod: why for c, why in zip(binds, done, strict=True) if why and c.pod in known.pods}
+
+    async def tell(self) -> None:
+        """Writes the events of what was done since the last time."""
+        events, self._events = self._events, []
+        async with asyncio.TaskGroup() as group:
+            for event in events:
+                group.create_task(self._tell(event), name="scheduler.event")
+
+    async def _tell(self, event: Event) -> None:
+        async with self._telling:
+            await self._quietly(lambda: self._client.create(kinds.EVENT, event, event.metadata.namespace))
 
     async def say_why(self, pod: Pod, message: str) -> None:
         """Writes why the pod waits, where it is not written already."""
@@ -106,7 +121,7 @@ class Applier:
             self._log.warning("bind.failed", pod=f"{meta.namespace}/{meta.name}", message=str(error))
             return str(error)
         self._assumed.bind(bind.pod, bind.node, bind.shared)
-        await self._event(pod, "Scheduled", f"Placed on {bind.node}")
+        self._event(pod, "Scheduled", f"Placed on {bind.node}")
         return ""
 
     async def _evict(self, evict: Evict, known: Known) -> None:
@@ -134,7 +149,7 @@ class Applier:
             self._assumed.evict(evict.pod, self._clock.now() + UNCERTAIN_SECONDS)
             return
         self._assumed.evict(evict.pod)
-        await self._event(pod, "Evicted", message)
+        self._event(pod, "Evicted", message)
 
     async def _keep(self, keep: Keep, known: Known) -> bool:
         group = known.groups.get(keep.group)
@@ -151,12 +166,13 @@ class Applier:
         self._assumed.keep(keep.group, keep.hold, self._clock.now())
         return True
 
-    async def _event(self, pod: Pod, reason: str, message: str) -> None:
-        self._events += 1
+    def _event(self, pod: Pod, reason: str, message: str) -> None:
+        """Kept until `tell` writes it."""
+        self._numbered += 1
         now = self._clock.now()
         meta = pod.metadata
         event = Event(
-            metadata=ObjectMeta(name=f"{meta.name}.{int(now * 1e6):x}{self._events:x}", namespace=meta.namespace),
+            metadata=ObjectMeta(name=f"{meta.name}.{int(now * 1e6):x}{self._numbered:x}", namespace=meta.namespace),
             involved_object=ObjectReference(
                 api_version="v1", kind="Pod", name=meta.name, namespace=meta.namespace, uid=meta.uid
             ),
@@ -171,7 +187,7 @@ class Applier:
             last_timestamp=text_of(now),
             count=1,
         )
-        await self._quietly(lambda: self._client.create(kinds.EVENT, event, meta.namespace))
+        self._events.append(event)
 
     async def _all(self, calls: Iterable[Awaitable[T]]) -> list[T]:
         async def one(call: Awaitable[T]) -> T:

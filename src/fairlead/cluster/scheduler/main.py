@@ -11,6 +11,7 @@ from fairlead.cluster.scheduler.apply import Applier, Known
 from fairlead.cluster.scheduler.explained import to_json
 from fairlead.cluster.scheduler.queues import QueueStatuses
 from fairlead.cluster.scheduler.shadow import Shadow
+from fairlead.cluster.scheduler.told import Told
 from fairlead.cluster.scheduler.verdicts import Verdicts
 from fairlead.cluster.scheduler.world import NEVER_FAILED, Retry, World
 from fairlead.kube.client import Client
@@ -50,10 +51,10 @@ class Scheduler:
         self._dirty = asyncio.Event()
         self.world = World(client, self.options.names, self._dirty.set)
         self._applier = Applier(client, clock, self.world.assumed, self.options.names[0])
-        self._queues = QueueStatuses(client)
         self._warm: dict[str, Warm] = {}
         self._shadow = Shadow() if self.options.shadow else None
         self._verdicts = Verdicts(self._applier, self.world.groups)
+        self._told = Told(self._applier, self._verdicts, QueueStatuses(client))
         self._retries: dict[str, Retry] = {}
         self._aside: set[str] = set()
         self.witness: Witness | None = None
@@ -67,6 +68,7 @@ class Scheduler:
                 group.create_task(cache.run(), name=f"scheduler.cache.{cache.kind.plural}")
             for cache in self.world.caches():
                 await cache.synced.wait()
+            group.create_task(self._told.run(), name="scheduler.told")
             while True:
                 self._dirty.clear()
                 await self.cycle()
@@ -98,8 +100,7 @@ class Scheduler:
     async def _act(self, pool: str, snapshot: Snapshot, plan: Plan, known: Known) -> None:
         failed = await self._applier.apply(plan.commands, known)
         self._note_failures(failed, snapshot)
-        await self._verdicts.write(pool, plan, known)
-        await self._queues.write(snapshot, plan.fair_share)
+        self._told.note(pool, snapshot, plan, known)
 
     async def explain(self, namespace: str, workload: str) -> bytes:
         """Why a workload waits, and what would start it, as JSON.
