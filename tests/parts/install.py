@@ -12,13 +12,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.parts import podman, postgres
+from tests.parts import podman, postgres, registry
 from tests.parts.build import OLDER, Part, Unavailable, binary, shared_caches
 from tests.parts.cluster import programs
 from tests.parts.debian import program
 from tests.parts.helm import helm
 
-PROGRAMS = (("chromium", "chromium"), ("mmdebstrap", "mmdebstrap"), *podman.PROGRAMS)
+PROGRAMS = (("chromium", "chromium"), ("mmdebstrap", "mmdebstrap"), *podman.PROGRAMS, *registry.PROGRAMS)
 
 
 def main() -> None:
