@@ -83,9 +83,7 @@ async def gangs(client: Client) -> None:
 async def all_placed(client: Client) -> None:
     """Returns once no pod waits, and what is written about them beside has been. Raises: TimeoutError."""
     await until(lambda: _nobody_waits(client))
-    before = -1
-    while before != (before := len((await client.list(kinds.EVENT)).items)):  # noqa: ASYNC110  # another program writes them
-        await asyncio.sleep(_QUIET)
+    await until(lambda: _is_quiet(client))
 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
@@ -99,6 +97,12 @@ async def until(look: Callable[[], Awaitable[bool]]) -> None:
 
 async def _nobody_waits(client: Client) -> bool:
     return not (await client.list(kinds.POD, fields="spec.nodeName=")).items
+
+
+async def _is_quiet(client: Client) -> bool:
+    before = len((await client.list(kinds.EVENT)).items)
+    await asyncio.sleep(_QUIET)
+    return before == len((await client.list(kinds.EVENT)).items)
 
 
 async def _is_served(client: Client, kind: kinds.Kind[Any]) -> bool:

@@ -12,13 +12,19 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.parts import podman, postgres, proxies
+from tests.parts import podman, postgres, proxies, registry
 from tests.parts.build import OLDER, Part, Unavailable, binary, shared_caches
 from tests.parts.cluster import programs
 from tests.parts.debian import program
 from tests.parts.helm import helm
 
-PROGRAMS = (("chromium", "chromium"), ("mmdebstrap", "mmdebstrap"), *podman.PROGRAMS, *proxies.PROGRAMS)
+PROGRAMS = (
+    ("chromium", "chromium"),
+    ("mmdebstrap", "mmdebstrap"),
+    *podman.PROGRAMS,
+    *proxies.PROGRAMS,
+    *registry.PROGRAMS,
+)
 
 
 def main() -> None:
