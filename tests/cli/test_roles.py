@@ -16,6 +16,8 @@ from tests.cli.conftest import Cli
         ("scheduler", "kube: {kubeconfig: /none/such}", "kubeconfig /none/such"),
         ("agent", "{}", "agent.url and agent.cluster"),
         ("agent", "agent: {url: 'https://x', cluster: c, secretFile: /none/such}", "/none/such"),
+        ("agent", "agent: {url: 'https://x', cluster: c, secretFile: FILE, proxy: 'socks5://p'}", "is no HTTP proxy"),
+        ("agent", "agent: {url: 'https://x', cluster: c, secretFile: FILE, proxyCredentialsFile: /}", "cannot be read"),
         ("server", "{}", "not told its database"),
         ("server", "server: {databaseUrl: 'sqlite+aiosqlite://', signingKeyFile: /none/such}", "/none/such"),
         ("server", "server: {databaseUrl: 'sqlite+aiosqlite://', signingKeyFile: FILE}", "holds no signing key"),

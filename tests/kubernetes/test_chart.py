@@ -101,6 +101,7 @@ def test_a_wrong_value_is_refused_with_its_place(program: Helm, value: str, told
         ("agent.url=https://x.example.com,agent.cluster=c", "fairlead cluster create"),
         ("server.enabled=true", "server.existingSecret names a Secret"),
         ("admission.certManager.enabled=true", "admission.certManager.issuerName"),
+        ("agent.url=https://x,agent.cluster=c,agent.secret=s,agent.proxy=http://ann:pw@p:1", "agent.proxyCredentials"),
     ],
 )
 def test_a_missing_value_is_asked_for_with_what_it_is(program: Helm, values: str, told: str) -> None:
@@ -121,6 +122,15 @@ def test_every_pod_is_as_confined_as_pod_security_restricted_asks(program: Helm)
         assert {"requests", "limits"} <= container["resources"].keys()
         assert pod["enableServiceLinks"] is False, "a Service's variables would be taken for settings"
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+
+
+def test_credentials_of_a_proxy_are_in_a_secret_and_nowhere_else(program: Helm) -> None:
+    proxied = ("--set", "agent.proxy=http://p:3128,agent.noProxy=10.0.0.0/8,agent.proxyCredentials=ann:pass-word")
+    objects = program.objects(*CONNECTED, *proxied)
+    holders = [o for o in objects if "pass-word" in str(o)]
+    assert [(o["kind"], o["stringData"]["proxy-credentials"]) for o in holders] == [("Secret", "ann:pass-word")]
+    (settings,) = (o["data"]["settings.yaml"] for o in objects if o["metadata"]["name"] == "fairlead-settings")
+    assert 'proxy: "http://p:3128"\n  noProxy: "10.0.0.0/8"' in settings
 
 
 def test_no_right_is_given_to_everything(program: Helm) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.parts import certificates
-from tests.parts.build import binary
+from tests.parts.build import NEWEST, Part, binary
 from tests.parts.debian import program
 
 TOKEN = "test-admin-token"
@@ -60,9 +60,9 @@ def kubeconfig(url: str, ca: Path, user: Mapping[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def api_server(*, audit: bool = False, extra: tuple[str, ...] = ()) -> Iterator[ApiServer]:
+def api_server(*, version: str = NEWEST, audit: bool = False, extra: tuple[str, ...] = ()) -> Iterator[ApiServer]:
     """Give a running API server, stopped and removed afterwards. Raises: Unavailable, RuntimeError."""
-    etcd, server = program("etcd", "etcd-server"), binary("kube-apiserver")
+    etcd, server = program("etcd", "etcd-server"), binary(Part("kube-apiserver", version))
     folder = Path(tempfile.mkdtemp(prefix="fairlead-api-"))
     processes: list[subprocess.Popen[bytes]] = []
     try:
@@ -151,6 +151,21 @@ def kube_apiserver_command(server: Path, folder: Path, etcd_port: int, address: 
         "--allow-privileged=true",
         "--max-requests-inflight=4000",
         "--max-mutating-requests-inflight=2000",
+    ]
+
+
+def kube_scheduler_command(scheduler: Path, kubeconfig: Path, port: int, calls: int = 100) -> list[str]:
+    """Give the command of Kubernetes' own scheduler, alone of its kind. `calls`: as many a second are allowed it."""
+    return [
+        str(scheduler),
+        f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        "--leader-elect=false",
+        f"--kube-api-qps={calls}",
+        f"--kube-api-burst={calls}",
     ]
 
 

@@ -1,9 +1,10 @@
 """Builds Kubernetes components for the tests from the Go module proxy, once per set of inputs.
 
-`python -m tests.parts.build [component ...]` builds what is missing and prints where it is. A binary is kept under
-`$XDG_CACHE_HOME/fairlead/parts` (`~/.cache` by default), named by a hash of everything it is made from; Go's own caches
-go into a temporary folder and are removed: several components built with one such folder compile what they share once. On
-two cores kube-apiserver takes three to nine minutes, and each of the others half a minute or a minute after it.
+`python -m tests.parts.build [part ...]` builds what is missing and prints where it is. A part is a component, `kubelet`, or
+one of an older Kubernetes, `kube-apiserver@1.24.17`. A binary is kept under `$XDG_CACHE_HOME/fairlead/parts` (`~/.cache` by
+default), named by a hash of everything it is made from; Go's own caches go into a temporary folder and are removed: several
+parts of one version built with one such folder compile what they share once. On two cores a kube-apiserver takes three to
+nine minutes, and each of the others half a minute or a minute after it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-SOURCE = Path(__file__).parent / "kubernetes"
-VERSION = "1.34.3"
-COMPONENTS = tuple(sorted(path.name for path in (SOURCE / "cmd").iterdir()))
+NEWEST, OLDER = "1.34.3", "1.24.17"
+_HERE = Path(__file__).parent
+_SOURCES = {NEWEST: _HERE / "kubernetes", OLDER: _HERE / "kubernetes-1.24"}
 
 
 class Unavailable(Exception):
@@ -34,27 +36,48 @@ def cache_folder() -> Path:
     return Path(base) / "fairlead" / "parts"
 
 
-def binary(component: str, caches: Path | None = None) -> Path:
-    """Give a built component, building it when it is not in the cache. `caches`: a folder for Go's, to share.
+@dataclass(frozen=True)
+class Part:
+    """A component of one version of Kubernetes."""
+
+    component: str
+    version: str = NEWEST
+
+    @property
+    def source(self) -> Path:
+        """The Go module it is built from."""
+        return _SOURCES[self.version]
+
+    def __str__(self) -> str:
+        return self.component if self.version == NEWEST else f"{self.component}@{self.version}"
+
+
+PARTS = tuple(
+    Part(path.name, version) for version, source in _SOURCES.items() for path in sorted((source / "cmd").iterdir())
+)
+
+
+def binary(part: Part, caches: Path | None = None) -> Path:
+    """Give a built part, building it when it is not in the cache. `caches`: a folder for Go's, to share.
 
     Raises: Unavailable without Go, RuntimeError when Go fails.
     """
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    built = sorted(cache_folder().glob(f"{component}-{_inputs(component)}-*"))
+    built = sorted(cache_folder().glob(f"{part.component}-{_inputs(part)}-*"))
     if go is None:
         if not built:
-            raise Unavailable(f"{component} is not built and there is no Go to build it")
+            raise Unavailable(f"{part} is not built and there is no Go to build it")
         return built[-1]
-    target = cache_folder() / f"{component}-{_inputs(component)}-{_go_version(go)}"
+    target = cache_folder() / f"{part.component}-{_inputs(part)}-{_go_version(go)}"
     if not target.exists():
-        _build(go, component, target, caches)
+        _build(go, part, target, caches)
     return target
 
 
-def _inputs(component: str) -> str:
-    digest = hashlib.sha256(f"{VERSION} {platform.machine()}".encode())
-    for path in (SOURCE / "go.mod", SOURCE / "go.sum", SOURCE / "cmd" / component / "main.go"):
-        digest.update(path.read_bytes())
+def _inputs(part: Part) -> str:
+    digest = hashlib.sha256(f"{part.version} {platform.machine()}".encode())
+    for path in ("go.mod", "go.sum", f"cmd/{part.component}/main.go"):
+        digest.update((part.source / path).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -67,25 +90,18 @@ def shared_caches() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="fairlead-go-")
 
 
-def _build(go: str, component: str, target: Path, caches: Path | None) -> None:
+def _build(go: str, part: Part, target: Path, caches: Path | None) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / f"{component}.lock").open("w") as lock:
+    with (target.parent / f"{part}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if target.exists():
             return
         with contextlib.nullcontext(caches) if caches else shared_caches() as scratch:
-            _compile(go, component, target, Path(scratch))
+            _compile(go, part, target, Path(scratch))
 
 
-def _compile(go: str, component: str, target: Path, scratch: Path) -> None:
-    out = scratch / component
-    names = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version", "k8s.io/kubernetes/pkg/version")
-    major, minor, _ = VERSION.split(".")
-    pairs = [
-        f"-X {name}.{key}={value}"
-        for name in names
-        for key, value in (("gitVersion", f"v{VERSION}"), ("gitMajor", major), ("gitMinor", minor))
-    ]
+def _compile(go: str, part: Part, target: Path, scratch: Path) -> None:
+    out = scratch / part.component
     env = os.environ | {
         "CGO_ENABLED": "0",
         "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false",
@@ -94,21 +110,35 @@ def _compile(go: str, component: str, target: Path, scratch: Path) -> None:
         "GOCACHE": os.environ.get("FAIRLEAD_GOCACHE") or str(scratch / "cache"),
         "GOTMPDIR": str(scratch),
     }
-    command = ["nice", go, "build", "-trimpath", "-ldflags", " ".join(["-s -w", *pairs]), "-o", str(out)]
-    done = subprocess.run([*command, f"./cmd/{component}"], cwd=SOURCE, env=env, capture_output=True, text=True)
+    command = ["nice", go, "build", "-trimpath", "-ldflags", _named(part.version), "-o", str(out)]
+    done = subprocess.run(
+        [*command, f"./cmd/{part.component}"], cwd=part.source, env=env, capture_output=True, text=True
+    )
     if done.returncode:
-        raise RuntimeError(f"{component} could not be built: {done.stderr[-800:]}")
-    part = target.with_suffix(".part")
-    shutil.copy(out, part)
-    part.rename(target)
+        raise RuntimeError(f"{part} could not be built: {done.stderr[-800:]}")
+    half = target.with_suffix(".part")
+    shutil.copy(out, half)
+    half.rename(target)
+
+
+def _named(version: str) -> str:
+    """What makes the linker write the version into the binary, and leave out what only debuggers read."""
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version", "k8s.io/kubernetes/pkg/version")
+    major, minor, _ = version.split(".")
+    said = (("gitVersion", f"v{version}"), ("gitMajor", major), ("gitMinor", minor))
+    return " ".join(["-s -w", *(f"-X {package}.{key}={value}" for package in packages for key, value in said)])
 
 
 def main() -> int:
-    """Build the components named, or all; give 1 when one could not be had."""
+    """Build the parts named, or all; give 1 when one could not be had, 2 for a name that is none."""
+    known = {str(part): part for part in PARTS}
+    if wrong := set(sys.argv[1:]) - known.keys():
+        print(f"no such part: {', '.join(sorted(wrong))}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
     with shared_caches() as caches:
-        for component in sys.argv[1:] or COMPONENTS:
+        for name in sys.argv[1:] or known:
             try:
-                print(binary(component, Path(caches)))
+                print(binary(known[name], Path(caches)))
             except Unavailable as error:
                 print(error, file=sys.stderr)
                 return 1

@@ -30,22 +30,21 @@ class Leaf:
 LEAVES = {"api": Leaf("kube-apiserver"), "admin": Leaf("test-admin", "system:masters")}
 
 
-def write(folder: Path, leaves: Mapping[str, Leaf] = LEAVES) -> None:
-    """Write ca.crt, sa.key, sa.pub, and NAME.crt and NAME.key of each leaf."""
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = _certificate(Leaf("test-ca"), authority_key, None, authority_key)
-    (folder / "ca.crt").write_bytes(authority.public_bytes(_PEM))
+def write(folder: Path, leaves: Mapping[str, Leaf] = LEAVES, authority: Leaf = Leaf("test-ca")) -> None:
+    """Write ca.crt and ca.key, sa.key, sa.pub, and NAME.crt and NAME.key of each leaf."""
+    signer = ec.generate_private_key(ec.SECP256R1())
+    issuer = _certificate(authority, signer, None, signer)
+    _pair(folder, "ca", issuer, signer)
     for name, leaf in leaves.items():
-        _leaf(folder, name, leaf, authority, authority_key)
+        key = ec.generate_private_key(ec.SECP256R1())
+        _pair(folder, name, _certificate(leaf, key, issuer, signer), key)
     account = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     (folder / "sa.key").write_bytes(account.private_bytes(_PEM, serialization.PrivateFormat.TraditionalOpenSSL, _PLAIN))
     public = account.public_key().public_bytes(_PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     (folder / "sa.pub").write_bytes(public)
 
 
-def _leaf(folder: Path, name: str, leaf: Leaf, authority: x509.Certificate, signer: ec.EllipticCurvePrivateKey) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _certificate(leaf, key, authority, signer)
+def _pair(folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
     (folder / f"{name}.crt").write_bytes(certificate.public_bytes(_PEM))
     (folder / f"{name}.key").write_bytes(
         key.private_bytes(_PEM, serialization.PrivateFormat.TraditionalOpenSSL, _PLAIN)

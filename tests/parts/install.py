@@ -12,13 +12,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.parts import podman, postgres
-from tests.parts.build import COMPONENTS, Unavailable, binary, shared_caches
+from tests.parts import podman, postgres, proxies
+from tests.parts.build import OLDER, Part, Unavailable, binary, shared_caches
 from tests.parts.cluster import programs
 from tests.parts.debian import program
 from tests.parts.helm import helm
 
-PROGRAMS = (("chromium", "chromium"), ("mmdebstrap", "mmdebstrap"), *podman.PROGRAMS)
+PROGRAMS = (("chromium", "chromium"), ("mmdebstrap", "mmdebstrap"), *podman.PROGRAMS, *proxies.PROGRAMS)
 
 
 def main() -> None:
@@ -28,6 +28,7 @@ def main() -> None:
     if postgres.tools() is None:
         _tell("package postgresql", postgres.install)
     cluster_parts()
+    _tell(f"kube-apiserver {OLDER} (built once, some minutes)", partial(binary, Part("kube-apiserver", OLDER)))
     for major in (3, 4):
         _tell(f"Helm {major} (built once, some minutes)", partial(helm, major))
 
@@ -38,8 +39,8 @@ def cluster_parts() -> None:
         _tell(f"package {packages[0]}", partial(program, name, *packages))
     _tell("package containernetworking-plugins", programs.network_plugins)
     with shared_caches() as caches:
-        for component in COMPONENTS:
-            _tell(f"{component} (built once, some minutes)", partial(binary, component, Path(caches)))
+        for part in programs.BUILT:
+            _tell(f"{part} (built once, some minutes)", partial(binary, part, Path(caches)))
 
 
 def _tell(what: str, get: Callable[[], object]) -> None:

@@ -28,7 +28,7 @@ NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def real_cluster() -> Iterator[Cluster]:
-    """A control plane and two nodes with eight simulated GPUs each; no scheduler."""
+    """A control plane and two nodes with eight simulated GPUs each."""
     with contextlib.ExitStack() as stack:
         try:
             running = stack.enter_context(cluster())
@@ -37,9 +37,9 @@ def real_cluster() -> Iterator[Cluster]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def installed(real_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """The product, and a project `team` that deserves all GPUs."""
+    """The product, and a project `team` that deserves all GPUs; installed once: the last file's last test uninstalls it."""
     with contextlib.ExitStack() as stack:
         try:
             found = stack.enter_context(product_on(real_cluster, tmp_path_factory.mktemp("product")))

@@ -1,18 +1,12 @@
-"""The product as a test installs it on a real cluster, and how a person and an administrator of the cluster reach it.
-
-No kube-scheduler runs here: what the chart's own pods ask of one, a stand-in of a few lines does by binding them in turn.
-"""
+"""The product as a test installs it on a real cluster, and how a person and an administrator of the cluster reach it."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from tests.kubernetes.processes import processes, until
@@ -20,16 +14,9 @@ from tests.kubernetes.test_chart import CHART, Helm
 from tests.kubernetes.test_role_processes import Product, _access_key, served_settings
 from tests.parts import image
 from tests.parts.apiserver import free_ports
-from tests.parts.cluster.cluster import NODES, Cluster
+from tests.parts.cluster.cluster import Cluster
 from tests.parts.cluster.images import BUSYBOX
 from tests.parts.helm import helm
-
-from fairlead.kube.client import Client, Limits
-from fairlead.kube.credentials import find
-from fairlead.kube.http import HttpTransport
-from fairlead.objects.kinds import POD
-from fairlead.runtime.clock import SystemClock
-from fairlead.runtime.errors import FairleadError
 
 
 class Installed:
@@ -75,7 +62,7 @@ def product_on(real_cluster: Cluster, folder: Path) -> Iterator[Installed]:
     here = f"{real_cluster.control_plane.address.rsplit('.', 2)[0]}.255.1"
     settings = served_settings(folder, port)
     settings["server"]["host"] = here
-    with processes(real_cluster.kubeconfig, folder, **settings) as cluster, _default_scheduler_stand_in(real_cluster):
+    with processes(real_cluster.kubeconfig, folder, **settings) as cluster:
         cluster.start("server")
         product = Product(cluster, None, "", f"http://{here}:{port}")  # type: ignore[arg-type]  # nobody asks it for a client
         product.sign_in(until(lambda: _access_key(product.url)))
@@ -96,40 +83,3 @@ def product_on(real_cluster: Cluster, folder: Path) -> Iterator[Installed]:
         assert product.run("project", "create", "team", "--gpus", "16").returncode == 0
         yield found
         found.helm.run("uninstall", "fairlead", "-n", "fairlead", "--wait")
-
-
-class _default_scheduler_stand_in:
-    """Binds pods that ask for Kubernetes' own scheduler to the nodes in turn."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster, self._ends = cluster, threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), name="default-scheduler-stand-in")
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.set()
-        self._thread.join()
-
-    async def _work(self) -> None:
-        clock, turn = SystemClock(), 0
-        async with HttpTransport(find({}, str(self._cluster.kubeconfig)), clock) as transport:
-            client = Client(transport, clock, Random(4), Limits(call=10))
-            while not self._ends.is_set():
-                for pod in await self._waiting(client):
-                    turn += 1
-                    try:
-                        await client.bind(
-                            pod.metadata.name, pod.metadata.namespace, NODES[turn % 2], uid=pod.metadata.uid
-                        )
-                    except FairleadError:
-                        continue
-                await asyncio.sleep(0.3)
-
-    async def _waiting(self, client: Client) -> list[Any]:
-        try:
-            pods = (await client.list(POD)).items
-        except FairleadError:
-            return []
-        return [p for p in pods if not p.spec.node_name and p.spec.scheduler_name == "default-scheduler"]

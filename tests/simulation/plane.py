@@ -96,6 +96,7 @@ class MemoryLink:
     up: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
     down: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
     close_code: int | None = None
+    close_reason: str = ""
     is_cut: bool = False
     task: asyncio.Task[None] | None = None
 
@@ -113,7 +114,7 @@ class MemoryLink:
             if self.is_cut:
                 return
             if message["type"] == "websocket.close":
-                self.close_code = message.get("code", 1000)
+                self.close_code, self.close_reason = message.get("code", 1000), message.get("reason") or ""
                 return
             yield message.get("text") or message["bytes"]
 

@@ -181,7 +181,7 @@ class Cluster:
         return Controllers(client, self.clock, self._fork(), options)
 
     def _scheduler(self, client: Client) -> Role:
-        world = WorldOptions(reserves=self.reserves, reservation_namespaces=(RESERVATIONS,))
+        world = WorldOptions(has_binder=self.reserves, reservation_namespaces=(RESERVATIONS,))
         self.scheduler = Scheduler(client, self.clock, SchedulerOptions(world=world, longest=60.0))
         self.scheduler.witness = self.witness
         return self.scheduler

@@ -161,6 +161,7 @@ agent:
   url: {{ .Values.agent.url | quote }}
   cluster: {{ .Values.agent.cluster | quote }}
   proxy: {{ .Values.agent.proxy | quote }}
+  noProxy: {{ .Values.agent.noProxy | quote }}
   caFile: {{ ternary "/etc/fairlead/ca/ca.crt" "" (ne .Values.agent.ca "") | quote }}
 server:
   publicUrl: {{ .Values.server.publicUrl | quote }}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import field
 
@@ -229,12 +229,31 @@ class PersistentVolume(Object, frozen=True, kw_only=True):
     spec: VolumeSpec = VolumeSpec()
 
 
+NO_PROVISIONER: Final = "kubernetes.io/no-provisioner"
+"""Of storage classes whose volumes are made by hand."""
+
+
+class TopologyExpression(Wire, frozen=True, kw_only=True):
+    """A node label and the values it may have."""
+
+    key: str
+    values: tuple[str, ...] = ()
+
+
+class TopologyTerm(Wire, frozen=True, kw_only=True):
+    """All of several node labels."""
+
+    match_label_expressions: tuple[TopologyExpression, ...] = ()
+
+
 class StorageClass(Object, frozen=True, kw_only=True):
     """A way to make volumes (storage.k8s.io/v1)."""
 
     provisioner: str = ""
     volume_binding_mode: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
+    allowed_topologies: tuple[TopologyTerm, ...] = ()
+    """Where it makes volumes: any of these; everywhere for none."""
 
 
 class PriorityClass(Object, frozen=True, kw_only=True):

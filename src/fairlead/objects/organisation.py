@@ -144,6 +144,8 @@ class DeviceReport(Wire, frozen=True, kw_only=True):
     idle_since: str | None = None
     processes: tuple[DeviceProcess, ...] = ()
     gpu_groups: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
+    """`namespace/name` of pods that the kubelet gave the whole device to, or an instance of it."""
 
 
 class NodeReportStatus(Wire, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ def unsupported(snapshot: Snapshot, policy: Policy) -> tuple[str, ...]:
     for klass in snapshot.classes:
         terms = (*klass.terms, *(what for what, _ in klass.preferred if isinstance(what, Term)))
         found |= {f"term {term.kind}" for term in terms if term.kind in ("spread", "at-most")}
-        if klass.rule.volumes or klass.wait_for_volume:
+        if klass.rule.volumes:
             found.add("volumes")
     if policy.placement_gpu in ("binpack", "spread") and policy.placement_cpu in ("fit", "dense"):
         found.add(f"placement of CPU pods by {policy.placement_cpu} beside {policy.placement_gpu}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from fairlead.model import GpuRequest
+from fairlead.model.feasible import mig_charge
 from fairlead.objects import fields
 from fairlead.objects.pod import Container, Pod
 from fairlead.objects.quantity import Quantity, amount
@@ -42,13 +43,19 @@ def gpu_of(pod: Pod) -> GpuRequest:
         return GpuRequest(devices=devices, portion_milli=min(max(round(portion * 1000), 1), 999))
     if memory:
         return GpuRequest(devices=devices, memory_mib=memory)
-    whole_devices = asked_of(pod).get(fields.GPU_RESOURCE, 0)
-    return GpuRequest(devices=whole_devices, portion_milli=1000) if whole_devices else GpuRequest()
+    asked = asked_of(pod)
+    whole_devices, mig = asked.get(fields.GPU_RESOURCE, 0), tuple(sorted((n, v) for n, v in asked.items() if is_mig(n)))
+    return GpuRequest(devices=whole_devices, portion_milli=1000 if whole_devices else 0, mig=mig)
 
 
 def is_gpu(resource: str) -> bool:
     """Whether a resource is devices, or parts of them that the hardware keeps apart (MIG)."""
-    return resource == fields.GPU_RESOURCE or resource.startswith(fields.MIG_PREFIX)
+    return resource == fields.GPU_RESOURCE or is_mig(resource)
+
+
+def is_mig(resource: str) -> bool:
+    """Whether a resource is instances of a MIG profile."""
+    return resource.startswith(fields.MIG_PREFIX)
 
 
 def malformed_shares(pod: Pod) -> Iterator[str]:
@@ -75,9 +82,9 @@ def _is_part(text: str) -> bool:
 
 
 def gpu_milli(pod: Pod) -> int:
-    """GPUs a pod asks for in 1/1000; a gpu-memory request counts 0 here, its share depends on the device."""
+    """GPUs a pod asks for in 1/1000, MIG instances by the number in their profile; gpu-memory counts 0: its share depends on the device."""
     asked = gpu_of(pod)
-    return asked.devices * asked.portion_milli
+    return asked.devices * asked.portion_milli + mig_charge(asked.mig)
 
 
 def devices_of(pod: Pod) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from fairlead.cluster.agent.rows import node_row, pod_row
 from fairlead.objects import fields
 from fairlead.objects.builtin import Node, NodeStatus
 from fairlead.objects.meta import ObjectMeta
+from fairlead.objects.organisation import DeviceReport, NodeReport, NodeReportStatus
 from fairlead.objects.pod import Container, Pod, PodSpec, ResourceRequirements
 
 
@@ -31,3 +32,17 @@ def test_a_node_that_says_nonsense_of_itself_is_one_row_of_reasonable_size() -> 
     node = Node(metadata=ObjectMeta(name="n"), status=NodeStatus(allocatable={**amounts}))
     row = node_row(node, None, (), {}, "default")
     assert (row.cpu_milli, row.memory_bytes, len(row.gpus)) == (16_000, 0, 1024)
+
+
+def test_devices_that_no_annotation_names_are_those_its_node_reports() -> None:
+    whole, shared = a_pod({"nvidia.com/gpu": "2"}), a_pod({}, gpu_fraction="0.5", **{fields.VISIBLE_DEVICES: "GPU-c"})
+    name = f"{whole.metadata.namespace}/{whole.metadata.name}"
+    devices = (
+        DeviceReport(uuid="GPU-a", index=0, pods=(name,)),
+        DeviceReport(uuid="GPU-b", index=1, pods=(name,)),
+        DeviceReport(uuid="GPU-c", index=2),
+    )
+    report = NodeReport(status=NodeReportStatus(devices=devices))
+    assert pod_row(whole, "w", 0, report).devices == (0, 1)
+    assert pod_row(shared, "w", 0, NodeReport(status=NodeReportStatus(devices=devices[2:]))).devices == (2,)
+    assert pod_row(shared, "w", 0).devices == ()

@@ -34,20 +34,23 @@ def test_a_device_is_written_on_whoever_got_it_and_was_not_told() -> None:
 
 def test_a_report_joins_what_the_driver_and_the_kubelet_say() -> None:
     reading = Reading(version="550.54", devices=(ONE, TWO))
-    status = status_of(reading, ("GPU-1",), [a_reservation("r", "g1", "GPU-1")])
+    status = status_of(
+        reading, ("GPU-1",), {("res", "r"): ("GPU-1",), ("ns", "w"): ("GPU-2",)}, [a_reservation("r", "g1", "GPU-1")]
+    )
     first, second = status.devices
     assert (first.uuid, first.healthy, first.gpu_groups, first.memory_mib) == ("GPU-1", True, ("g1",), 80_000)
+    assert (first.pods, second.pods) == ((), ("ns/w",))
     assert (second.healthy, second.health_message) == (False, "The kubelet does not give it out.")
     assert (status.driver_version, status.findings) == ("550.54", ())
 
 
 def test_a_node_that_gives_out_devices_which_are_not_there_is_found_out() -> None:
-    status = status_of(Reading(version="1", devices=(ONE,)), ("GPU-1", "GPU-8", "GPU-9"), [])
+    status = status_of(Reading(version="1", devices=(ONE,)), ("GPU-1", "GPU-8", "GPU-9"), {}, [])
     (finding,) = status.findings
     assert finding.startswith("The kubelet gives out 2 GPUs that the driver does not know (GPU-8, GPU-9)")
     assert [d.uuid for d in status.devices] == ["GPU-1", "GPU-8", "GPU-9"]
 
 
 def test_without_a_driver_devices_are_known_by_their_ids() -> None:
-    status = status_of(Reading(findings=("No library.",)), ("GPU-1",), [])
+    status = status_of(Reading(findings=("No library.",)), ("GPU-1",), {}, [])
     assert ([d.uuid for d in status.devices], status.findings) == (["GPU-1"], ("No library.",))

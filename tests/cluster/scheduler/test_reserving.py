@@ -1,4 +1,4 @@
-"""The scheduler where a binder reserves shared devices: what it asks of it, and what it makes of its answers."""
+"""The scheduler where a binder has_binder shared devices: what it asks of it, and what it makes of its answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESERVATIONS = "fairlead-reservation"
 
 def lives(bench: Bench, story: Callable[[Scheduler], Awaitable[None]]) -> None:
     """The story, while the scheduler runs: a node `n1` of 1 GPU of 80,000 MiB, a queue `team`."""
-    options = SchedulerOptions(world=WorldOptions(reserves=True, reservation_namespaces=(RESERVATIONS,)))
+    options = SchedulerOptions(world=WorldOptions(has_binder=True, reservation_namespaces=(RESERVATIONS,)))
 
     async def both() -> None:
         await bench.client.create(kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name=RESERVATIONS)))

@@ -1,6 +1,6 @@
 """A real Kubernetes cluster on this machine: a control plane and two nodes, each a machine of namespaces.
 
-Real are the API server, the controller manager, kubelets, containerd, runc, pod networks and Services. Not real are the
-GPUs (a simulated device plugin). Not there are a scheduler, for that is ours to bring, and cluster DNS (CoreDNS cannot be
-had from the registries the tests use): pods reach Services by their address or their environment variables.
+Real are the API server, the controller manager, kube-scheduler, kubelets, containerd, runc, pod networks and Services. Not
+real are the GPUs (a simulated device plugin). Not there is cluster DNS (CoreDNS cannot be had from the registries the tests
+use): pods reach Services by their address or their environment variables.
 """

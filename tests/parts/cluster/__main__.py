@@ -21,7 +21,6 @@ from tests.parts.cluster.slots import slot
 
 STATE = Path(tempfile.gettempdir()) / "fairlead-make-cluster.json"
 LOG = STATE.with_suffix(".log")
-_PLACED = json.dumps({"spec": {"nodeName": "node-1"}})
 
 
 def main() -> int:
@@ -115,11 +114,11 @@ def _running() -> psutil.Process | None:
 def _greet(kubeconfig: str) -> None:
     print(f"""
 A real cluster runs on this machine: node-1 and node-2, with {GPUS} simulated GPUs each.
-It has no scheduler yet (a pod without nodeName waits for one) and no cluster DNS.
+It has no cluster DNS.
 
   export KUBECONFIG={kubeconfig}
   kubectl get nodes -L nvidia.com/gpu.product
-  kubectl run hello --image={BUSYBOX} --restart=Never --overrides='{_PLACED}' -- echo hello
+  kubectl run hello --image={BUSYBOX} --restart=Never -- echo hello
   kubectl logs hello
 
 `make cluster-down` ends it and removes all of it.""")

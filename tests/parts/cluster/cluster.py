@@ -106,6 +106,7 @@ def _leaves(addresses: Addresses) -> dict[str, Leaf]:
         "api": Leaf("kube-apiserver", addresses=(addresses.control_plane,)),
         "admin": Leaf("test-admin", "system:masters"),
         "controller-manager": Leaf("system:kube-controller-manager"),
+        "scheduler": Leaf("system:kube-scheduler"),
         "kube-proxy": Leaf("system:kube-proxy"),
         **nodes,
     }
@@ -119,7 +120,11 @@ def _start(running: Cluster, undo: contextlib.ExitStack) -> None:
         waiting = [pool.submit(plane.wait_ready), *(pool.submit(_prepare, each, running.folder) for each in nodes)]
     for one in waiting:
         one.result()
-    for service in (plane.controller_manager, *(one for each in nodes for one in (each.kubelet, each.kube_proxy))):
+    for service in (
+        plane.controller_manager,
+        plane.scheduler,
+        *(one for each in nodes for one in (each.kubelet, each.kube_proxy)),
+    ):
         service.start()
     for each in nodes:
         each.gpus.start()

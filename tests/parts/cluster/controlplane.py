@@ -1,4 +1,4 @@
-"""The machine that has etcd, the API server and the controller manager."""
+"""The machine that has etcd, the API server, the controller manager and the scheduler."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.parts.apiserver import ask, etcd_command, is_ready, kube_apiserver_command, kubeconfig
+from tests.parts.apiserver import (
+    ask,
+    etcd_command,
+    is_ready,
+    kube_apiserver_command,
+    kube_scheduler_command,
+    kubeconfig,
+)
 from tests.parts.cluster.machines import Machine, Service
 from tests.parts.cluster.programs import Programs
 
@@ -20,7 +27,7 @@ LOST_AFTER = 20
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """The three programs, and how an administrator reaches them."""
+    """The four programs, and how an administrator reaches them."""
 
     machine: Machine
     address: str
@@ -28,6 +35,7 @@ class ControlPlane:
     etcd: Service
     api_server: Service
     controller_manager: Service
+    scheduler: Service
 
     @property
     def url(self) -> str:
@@ -47,7 +55,7 @@ class ControlPlane:
     @property
     def services(self) -> tuple[Service, ...]:
         """All programs, in the order they start."""
-        return self.etcd, self.api_server, self.controller_manager
+        return self.etcd, self.api_server, self.controller_manager, self.scheduler
 
     def write_kubeconfig(self, folder: Path, name: str, keys: Path) -> None:
         """Write the kubeconfig of the one whose certificate and key are KEYS.crt and KEYS.key."""
@@ -76,9 +84,12 @@ def control_plane(machine: Machine, address: str, programs: Programs) -> Control
     etcd = Service(machine, "etcd", etcd_command(programs.etcd, machine.folder, 2379, 2380))
     api_server = Service(machine, "kube-apiserver", _api_server(programs, machine.folder, address))
     manager = Service(machine, "kube-controller-manager", _controller_manager(programs, machine.folder))
-    plane = ControlPlane(machine, address, token, etcd, api_server, manager)
+    launch = kube_scheduler_command(programs.kube_scheduler, machine.folder / "scheduler.kubeconfig", 10259)
+    scheduler = Service(machine, "kube-scheduler", launch)
+    plane = ControlPlane(machine, address, token, etcd, api_server, manager, scheduler)
     plane.kubeconfig.write_text(kubeconfig(plane.url, plane.ca_file, {"token": token}))
-    plane.write_kubeconfig(machine.folder, "controller-manager", machine.folder / "controller-manager")
+    for name in ("controller-manager", "scheduler"):
+        plane.write_kubeconfig(machine.folder, name, machine.folder / name)
     return plane
 
 

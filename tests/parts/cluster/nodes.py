@@ -21,8 +21,9 @@ GPU_LABELS = {
     "nvidia.com/gpu.count": str(GPUS),
     "nvidia.com/gpu.memory": "81559",
     "nvidia.com/gpu.family": "hopper",
+    "fairlead.dev/simulated": "true",
 }
-"""As GPU feature discovery would set them."""
+"""As GPU feature discovery would set them, and that there are none."""
 _NO_NAMES = "options timeout:1 attempts:1\n"
 """Pods find no name server, and soon. An empty file would give them this machine's, which they cannot reach."""
 _SOCKET = "/run/containerd/containerd.sock"

@@ -7,7 +7,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.parts.build import Unavailable, binary, shared_caches
+from tests.parts.build import Part, Unavailable, binary, shared_caches
 from tests.parts.cluster import controlgroups
 from tests.parts.debian import install, program
 
@@ -17,7 +17,9 @@ PACKAGES = (
     ("nft", "nftables"),
     ("busybox", "busybox-static"),
 )
-BUILT = ("kube-apiserver", "kube-controller-manager", "kubelet", "kube-proxy")
+BUILT = tuple(
+    Part(name) for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+)
 _NETWORK_PLUGINS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 _TOOLS = ("ip", "unshare", "nsenter", "setpriv", "mount", "sysctl")
 
@@ -31,6 +33,7 @@ class Programs:
     network_plugins: Path
     kube_apiserver: Path
     kube_controller_manager: Path
+    kube_scheduler: Path
     kubelet: Path
     kube_proxy: Path
 
@@ -43,8 +46,8 @@ def programs() -> Programs:
         program(name, "util-linux", "iproute2", "mount", "procps")
     etcd, containerd, _, _ = (program(name, *packages) for name, *packages in PACKAGES)
     with shared_caches() as caches:
-        api_server, manager, kubelet, proxy = (binary(name, Path(caches)) for name in BUILT)
-    return Programs(etcd, containerd, network_plugins(), api_server, manager, kubelet, proxy)
+        built = tuple(binary(part, Path(caches)) for part in BUILT)
+    return Programs(etcd, containerd, network_plugins(), *built)
 
 
 def network_plugins() -> Path:

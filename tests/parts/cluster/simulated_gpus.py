@@ -17,15 +17,16 @@ import grpc
 from tests.parts.cluster.protobuf import encode, parts, texts
 
 RESOURCE = "nvidia.com/gpu"
-_SOCKET = "simulated-gpus.sock"
 _POLL_SECONDS = 0.2
 
 
 class SimulatedGpus:
-    """The GPUs of one node. Registers with the kubelet whose sockets are in `folder`, and with each that follows it."""
+    """The GPUs of one node, or instances of one MIG profile. Registers with the kubelet whose sockets are in `folder`, and followers."""
 
-    def __init__(self, folder: Path, node: str, count: int) -> None:
-        self.uuids = tuple(f"GPU-{uuid.uuid5(uuid.NAMESPACE_DNS, f'{node}-{index}')}" for index in range(count))
+    def __init__(self, folder: Path, node: str, count: int, resource: str = RESOURCE) -> None:
+        sort, seed = ("GPU", node) if resource == RESOURCE else ("MIG", f"{node}-{resource}")
+        self.uuids = tuple(f"{sort}-{uuid.uuid5(uuid.NAMESPACE_DNS, f'{seed}-{index}')}" for index in range(count))
+        self._resource, self._socket = resource, f"simulated-{resource.rpartition('/')[2]}.sock"
         self.registrations = 0
         """How often a kubelet has taken it."""
         self._folder = folder
@@ -58,7 +59,7 @@ class SimulatedGpus:
         while not self._stopped.wait(_POLL_SECONDS):
             with contextlib.suppress(OSError, grpc.RpcError):
                 kubelet = (self._folder / "kubelet.sock").stat().st_ino
-                if kubelet == known and (self._folder / _SOCKET).exists():
+                if kubelet == known and (self._folder / self._socket).exists():
                     continue
                 if server:
                     server.stop(None)
@@ -77,13 +78,13 @@ class SimulatedGpus:
         server = grpc.server(
             ThreadPoolExecutor(4), [grpc.method_handlers_generic_handler("v1beta1.DevicePlugin", calls)]
         )
-        (self._folder / _SOCKET).unlink(missing_ok=True)
-        server.add_insecure_port(f"unix:{self._folder / _SOCKET}")
+        (self._folder / self._socket).unlink(missing_ok=True)
+        server.add_insecure_port(f"unix:{self._folder / self._socket}")
         server.start()
         return server
 
     def _register(self) -> None:
-        request = encode([(1, "v1beta1"), (2, _SOCKET), (3, RESOURCE)])
+        request = encode([(1, "v1beta1"), (2, self._socket), (3, self._resource)])
         call(self._folder / "kubelet.sock", "/v1beta1.Registration/Register", request)
         self.registrations += 1
 

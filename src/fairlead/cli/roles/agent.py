@@ -10,6 +10,8 @@ from fairlead.cluster.agent.explainer import RemoteExplainer
 from fairlead.cluster.agent.links import AgentOptions
 from fairlead.cluster.agent.main import Agent
 from fairlead.runtime.errors import Invalid
+from fairlead.runtime.proxies import Way, proxy_for
+from fairlead.runtime.settings import environment
 
 
 async def main(settings: RoleTree) -> None:
@@ -37,6 +39,23 @@ def _options(mine: AgentSettings) -> AgentOptions:
             f"The cluster's secret cannot be read from {mine.secret_file}: {error.strerror or error}.",
             hint="agent.secretFile names a file that holds the secret given out with the cluster's id.",
         ) from error
-    return AgentOptions(
-        url=mine.url.rstrip("/"), cluster=mine.cluster, secret=secret, ca_file=mine.ca_file, proxy=mine.proxy
-    )
+    url = mine.url.rstrip("/")
+    way = Way(proxy=mine.proxy, credentials=_credentials(mine.proxy_credentials_file), no_proxy=mine.no_proxy)
+    proxy = proxy_for(url, way, environment(), "agent.proxy")
+    return AgentOptions(url=url, cluster=mine.cluster, secret=secret, ca_file=mine.ca_file, proxy=proxy)
+
+
+def _credentials(file: str) -> str:
+    """USER:PASSWORD; empty where there is no such file."""
+    try:
+        found = Path(file).read_text().strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise Invalid(
+            f"The proxy's credentials cannot be read from {file}: {error.strerror or error}.",
+            hint="agent.proxyCredentialsFile names a file that holds USER:PASSWORD.",
+        ) from error
+    if ":" not in found:
+        raise Invalid(f"{file} holds no credentials of a proxy.", hint="Expected: USER:PASSWORD.")
+    return found

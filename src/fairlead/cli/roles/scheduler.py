@@ -30,7 +30,7 @@ async def main(settings: RoleTree) -> None:
     """Runs until a signal; one of them acts at a time."""
     world = WorldOptions(
         scheduler_names=settings.scheduler.names,
-        reserves=True,
+        has_binder=True,
         reservation_namespaces=(settings.reservation.namespace, *settings.reservation.foreign_namespaces),
     )
     options = SchedulerOptions(world=world, shadow=settings.scheduler.mode == "shadow")

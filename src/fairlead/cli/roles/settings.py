@@ -80,9 +80,15 @@ class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     secret_file: str = "/etc/fairlead/agent/secret"
     """File with the secret that was given out with the id."""
     ca_file: str = ""
-    """Authority that signed the control plane's certificate; empty for those the system trusts."""
+    """Authorities (PEM) one of which signed the control plane's certificate, or that of a proxy which opens TLS; empty for those
+    the system trusts."""
     proxy: str = ""
-    """Proxy to go through; empty for HTTPS_PROXY and NO_PROXY of the environment."""
+    """HTTP proxy to go through, http://HOST:PORT; empty for HTTPS_PROXY of the environment."""
+    proxy_credentials_file: str = "/etc/fairlead/agent/proxy-credentials"
+    """File with USER:PASSWORD for the proxy; where it is not there, the proxy wants none."""
+    no_proxy: str = ""
+    """Reached without the proxy: names and what is below them, addresses, ranges such as 10.0.0.0/8, `*`; each but ranges also with
+    :PORT; separated by commas. Empty for NO_PROXY of the environment."""
     token_file: str = "/var/run/secrets/fairlead/token"
     """Service account token by which the scheduler knows the agent."""
 

@@ -10,8 +10,9 @@ import msgspec
 import fairlead
 from fairlead.cluster.agent.apply import Applier
 from fairlead.cluster.agent.channels import Channels, Explainer
-from fairlead.cluster.agent.links import AgentOptions, Dialler, Link, WebSockets
+from fairlead.cluster.agent.links import AgentOptions, Dialler, Link
 from fairlead.cluster.agent.observe import Observer
+from fairlead.cluster.agent.sockets import WebSockets
 from fairlead.kube.client import Client
 from fairlead.objects import kinds
 from fairlead.runtime.errors import Denied, FairleadError, Retryable, Unreachable
@@ -101,7 +102,9 @@ class Agent:
                 group.create_task(self._channels.serve(frame), name=f"agent.channel.{frame.kind}")
         if link.close_code == REFUSED:
             raise Denied(
-                "The control plane refused this cluster.", hint="Check its id and secret.", code="cluster-denied"
+                f"The control plane refused this cluster: {link.close_reason or 'it did not say why.'}",
+                hint="Each cluster has an id and a secret of its own; `fairlead cluster create NAME` gives out new ones.",
+                code="cluster-denied",
             )
         raise Unreachable("The control plane closed the connection.")
 

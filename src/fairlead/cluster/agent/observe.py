@@ -94,7 +94,10 @@ class Observer:
         simulated = bool(places & self._simulated if places else self._simulated)
         identity = rows.workload_id(workload)
         sizes = {place: rows.device_mib(self.nodes.get(place)) for place in places}
-        listed = [rows.pod_row(p, identity, sizes.get(p.spec.node_name, 0)) for p in pods]
+        reports = {place: self.reports.get(place) for place in places}
+        listed = [
+            rows.pod_row(p, identity, sizes.get(p.spec.node_name, 0), reports.get(p.spec.node_name)) for p in pods
+        ]
         return [rows.workload_row(workload, pods, simulated=simulated, sizes=sizes), *listed]
 
     def _node_row(self, node: builtin.Node) -> AnyRow:
@@ -127,7 +130,7 @@ class Observer:
         for what, cache in self._works():
             cache.on_change(self._marker(what))
         self.nodes.on_change(self._node_changed)
-        self.reports.on_change(self._marker("node"))
+        self.reports.on_change(self._report_changed)
         self.queues.on_change(self._marker("queue"))
         self.pools.on_change(lambda _k, _b, _a: self._mark_nodes())
         self.pods.on_change(self._pod_changed)
@@ -156,6 +159,14 @@ class Observer:
             for what, cache in (*self._works(), ("queue", self.queues)):
                 for name in cache.items():
                     self._mark(what, name)
+
+    def _report_changed(self, key: Key, _before: org.NodeReport | None, _after: org.NodeReport | None) -> None:
+        """The node, and whoever has a device there."""
+        self._mark("node", key)
+        for pod in (self.pods.get(k.name, k.namespace) for k in self._pods_on.get(key.name, ())):
+            if pod is not None and _owner(pod)[0]:
+                kind, name = _owner(pod)
+                self._mark(f"work:{kind}", Key(pod.metadata.namespace, name))
 
     def _mark_nodes(self) -> None:
         for key in self.nodes.items():

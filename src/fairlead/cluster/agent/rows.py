@@ -94,8 +94,17 @@ def workload_row(
     )
 
 
-def pod_row(pod: objects.Pod, workload: str, size: int) -> PodRow:
-    """A pod of a workload. `size`: memory of the devices of its node in MiB."""
+def indices_of(pod: objects.Pod, report: org.NodeReport | None) -> tuple[int, ...]:
+    """Indices of the devices a pod has: as its node wrote them on it, else by what its node reports."""
+    if report is None or fields.DEVICES in pod.metadata.annotations:
+        return devices_of(pod)
+    told = pod.metadata.annotations.get(fields.VISIBLE_DEVICES, "").split(",")
+    name = f"{pod.metadata.namespace}/{pod.metadata.name}"
+    return tuple(d.index for d in report.status.devices if d.uuid in told or name in d.pods)
+
+
+def pod_row(pod: objects.Pod, workload: str, size: int, report: org.NodeReport | None = None) -> PodRow:
+    """A pod of a workload. `size`: memory of the devices of its node in MiB; `report`: its node's."""
     meta, status = pod.metadata, pod.status
     asked = pod.spec.containers[0].resources.requests if pod.spec.containers else {}
     ended = status.container_statuses[0].state.terminated if status.container_statuses else None
@@ -111,7 +120,7 @@ def pod_row(pod: objects.Pod, workload: str, size: int) -> PodRow:
         gpu_memory_mib=gpu_of(pod).memory_mib * gpu_of(pod).devices,
         rank=count_of(meta.labels.get(fields.RANK), 0),
         attempt=count_of(meta.labels.get(fields.ATTEMPT), 0),
-        devices=devices_of(pod),
+        devices=indices_of(pod, report),
         enforcement=meta.annotations.get(fields.ENFORCEMENT, "none"),
         message=status.message,
         exit_code=exit_code_of(pod),
@@ -183,7 +192,7 @@ def _devices(
     holders: dict[int, list[Holder]] = {}
     size = device_mib(node)
     for pod in pods:
-        devices = devices_of(pod)
+        devices = indices_of(pod, report)
         for index in devices:
             holders.setdefault(index, []).append(
                 Holder(

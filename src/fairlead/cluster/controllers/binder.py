@@ -14,6 +14,7 @@ import msgspec
 
 from fairlead.cluster.controllers.observe import Observed
 from fairlead.cluster.controllers.reservations import NoReservation, Reservations, device_of
+from fairlead.cluster.controllers.volumes import NoVolume, Volumes
 from fairlead.kube.cache import Cache, Key
 from fairlead.kube.client import Client
 from fairlead.objects import fields, kinds
@@ -28,6 +29,10 @@ from fairlead.runtime.errors import Conflict, Denied, Invalid, NotFound
 from fairlead.runtime.logs import logger
 from fairlead.workloads.gpus import groups_of
 
+VOLUME_SECONDS: Final = 120.0
+"""Within this a provisioner makes a volume; then the pod is tried elsewhere."""
+_CLAIM_SECONDS: Final = 1.0
+"""How often a request that waits for a volume is looked at."""
 _LOOK_SECONDS: Final = 5.0
 """How often a request that waits for a device is looked at, beside being told of changes."""
 _ENDED: Final = ("Succeeded", "Failed")
@@ -41,6 +46,7 @@ class Binder:
         self._observed = observed
         self._clock = clock
         self.reservations = reservations
+        self._volumes = Volumes(client)
         self.requests: Cache[BindRequest] = Cache(client, kinds.BIND_REQUEST, labels="=".join(OURS))
         self._asking: defaultdict[str, set[Key]] = defaultdict(set)
         """Requests by the groups they want."""
@@ -65,7 +71,8 @@ class Binder:
             return None
         if request.status.phase in _ENDED:
             return None
-        async with self._locks[request.spec.selected_node]:
+        lock = self._locks[request.spec.selected_node] if request.spec.selected_gpu_groups else asyncio.Lock()
+        async with lock:
             return await self._work_off(request)
 
     async def group(self, group: str) -> float | None:
@@ -104,31 +111,44 @@ class Binder:
             return None
         try:
             devices = [await self.reservations.device(group, spec.selected_node) for group in spec.selected_gpu_groups]
-        except (NoReservation, Invalid, Denied) as why:
+            claims = await self._volumes.waiting(pod, spec.selected_node)
+        except (NoReservation, NoVolume, Invalid, Denied) as why:
             await self._fail(request, str(why))
             return None
-        if all(devices):
+        if all(devices) and not claims:
             await self._bind(request, pod, devices)
             return None
-        patience = self.reservations.options.timeout
-        if self._clock.now() - since > patience:
-            await self._fail(
-                request,
-                f"{spec.selected_node} did not tell within {patience:.0f} s which GPU it gave for sharing; "
-                "is the node agent (fairlead-node) running there?",
-            )
+        late = self._late(request, self._clock.now() - since, claims if all(devices) else ())
+        if late:
+            await self._fail(request, late)
             return None
-        return _LOOK_SECONDS
+        return _CLAIM_SECONDS if claims else _LOOK_SECONDS
+
+    def _late(self, request: BindRequest, seconds: float, claims: tuple[str, ...]) -> str:
+        """Why it is given up; empty while it is not. `claims`: those that are waited for, none where a device is."""
+        node, options = request.spec.selected_node, self.reservations.options
+        if claims and seconds > VOLUME_SECONDS:
+            return (
+                f"the claim {claims[0]} was not bound to a volume for {node} within {VOLUME_SECONDS:.0f} s; "
+                f"`kubectl -n {request.metadata.namespace} describe pvc {claims[0]}` says what its provisioner does"
+            )
+        if not claims and seconds > options.timeout:
+            return (
+                f"{node} did not tell within {options.timeout:.0f} s which GPU it gave for sharing; "
+                "is the node agent (fairlead-node) running there?"
+            )
+        return ""
 
     async def _bind(self, request: BindRequest, pod: Pod, devices: list[str]) -> None:
         spec, meta = request.spec, pod.metadata
-        notes: JsonObject = {
-            fields.GPU_GROUP: ",".join(spec.selected_gpu_groups),
-            fields.VISIBLE_DEVICES: ",".join(devices),
-            fields.GPU_PORTION: spec.received_gpu.portion if spec.received_gpu else "",
-            fields.RECEIVED_TYPE: spec.received_resource_type,
-            fields.ENFORCEMENT: "none",
-        }
+        notes: JsonObject = {fields.RECEIVED_TYPE: spec.received_resource_type}
+        if devices:
+            notes |= {
+                fields.GPU_GROUP: ",".join(spec.selected_gpu_groups),
+                fields.VISIBLE_DEVICES: ",".join(devices),
+                fields.GPU_PORTION: spec.received_gpu.portion if spec.received_gpu else "",
+                fields.ENFORCEMENT: "none",
+            }
         try:
             await self._client.bind(meta.name, meta.namespace, spec.selected_node, uid=meta.uid, annotations=notes)
         except NotFound:

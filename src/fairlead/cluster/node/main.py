@@ -38,7 +38,7 @@ class NodeOptions(Struct, frozen=True, kw_only=True):
     socket: str = podresources.SOCKET
     soon: float = 0.5
     """Between looks at the kubelet while a reservation pod waits to be told its device."""
-    report: float = 15.0
+    report: float = 10.0
     """Between looks at the driver."""
 
 
@@ -111,7 +111,8 @@ class NodeAgent:
         """The node's report, where it says something new."""
         reading = await asyncio.to_thread(self._driver)
         given = await podresources.allocatable(fields.GPU_RESOURCE, self._options.socket)
-        status = status_of(reading, given, self._pods.values())
+        holders = await podresources.devices(fields.GPU_RESOURCE, self._options.socket)
+        status = status_of(reading, given, holders, self._pods.values())
         if status == self._written:
             return False
         dated = msgspec.structs.replace(status, observed_at=text_of(self._clock.now()))

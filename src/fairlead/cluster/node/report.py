@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from fairlead.cluster.node.driver import Reading
+from fairlead.kube.podresources import Given
 from fairlead.objects import fields
 from fairlead.objects.organisation import DeviceReport, NodeReportStatus
 from fairlead.objects.pod import Pod
 
 
-def status_of(reading: Reading, given: Sequence[str], pods: Sequence[Pod]) -> NodeReportStatus:
-    """The report. `given`: ids of the devices that the kubelet would give; `pods`: the node's reservation pods."""
-    groups = _groups(pods)
+def status_of(reading: Reading, given: Sequence[str], holders: Given, pods: Sequence[Pod]) -> NodeReportStatus:
+    """The report. `given`: ids of devices that the kubelet would give; `holders`: who has which; `pods`: the node's reservation pods."""
+    groups, whole = _groups(pods), _whole(holders, pods)
     told = {device.uuid for device in reading.devices}
     devices = [
         DeviceReport(
@@ -25,12 +26,13 @@ def status_of(reading: Reading, given: Sequence[str], pods: Sequence[Pod]) -> No
             healthy=device.uuid in given,
             health_message="" if device.uuid in given else "The kubelet does not give it out.",
             gpu_groups=groups.get(device.uuid, ()),
+            pods=whole.get(device.uuid, ()),
         )
         for device in reading.devices
     ]
     unknown = [uuid for uuid in given if uuid not in told]
     devices += [
-        DeviceReport(uuid=uuid, index=len(devices) + at, gpu_groups=groups.get(uuid, ()))
+        DeviceReport(uuid=uuid, index=len(devices) + at, gpu_groups=groups.get(uuid, ()), pods=whole.get(uuid, ()))
         for at, uuid in enumerate(unknown)
     ]
     return NodeReportStatus(
@@ -41,7 +43,7 @@ def status_of(reading: Reading, given: Sequence[str], pods: Sequence[Pod]) -> No
     )
 
 
-def untold(pods: Sequence[Pod], given: Mapping[tuple[str, str], tuple[str, ...]]) -> Iterator[tuple[Pod, str]]:
+def untold(pods: Sequence[Pod], given: Given) -> Iterator[tuple[Pod, str]]:
     """Reservation pods whose device is known to the kubelet and not written on them yet, or written wrongly."""
     for pod in pods:
         devices = given.get((pod.metadata.namespace, pod.metadata.name), ())
@@ -55,6 +57,16 @@ def _differences(reading: Reading, unknown: Sequence[str]) -> Iterator[str]:
             f"The kubelet gives out {len(unknown)} GPUs that the driver does not know ({', '.join(unknown[:3])}): "
             "work sent there fails. Restart the device plugin of this node."
         )
+
+
+def _whole(holders: Given, pods: Sequence[Pod]) -> dict[str, tuple[str, ...]]:
+    """Device to the pods that have it for themselves: those that reserve one for others are left out."""
+    reserving = {(pod.metadata.namespace, pod.metadata.name) for pod in pods}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, devices in sorted(holders.items()):
+        for uuid in devices if name not in reserving else ():
+            found[uuid] = (*found.get(uuid, ()), "/".join(name))
+    return found
 
 
 def _groups(pods: Sequence[Pod]) -> dict[str, tuple[str, ...]]:

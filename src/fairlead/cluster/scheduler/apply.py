@@ -41,6 +41,8 @@ class Known(Struct, frozen=True, kw_only=True):
     groups: Mapping[str, PodGroup]
     first: Mapping[str, str]
     """Group's uid to that of its first pod: it speaks for the group, and its labels say whose the group is."""
+    waiting_for_volumes: frozenset[str] = frozenset()
+    """UIDs of pods whose volumes are bound only once they have a node."""
     gpu_memory_mib: Mapping[str, int] = {}
     """Node's name to the memory of one of its devices; 0 where nobody knows."""
 
@@ -52,9 +54,9 @@ class Known(Struct, frozen=True, kw_only=True):
 class Applier:
     """Carries plans out. Preconditions are pod UIDs; whatever is refused is found again by the next cycle."""
 
-    def __init__(self, client: Client, clock: Clock, assumed: Assumed, name: str, *, reserves: bool = False) -> None:
+    def __init__(self, client: Client, clock: Clock, assumed: Assumed, name: str, *, has_binder: bool = False) -> None:
         self._client = client
-        self._reserves = reserves
+        self._has_binder = has_binder
         self._clock = clock
         self._assumed = assumed
         self._name = name
@@ -121,19 +123,24 @@ class Applier:
         except FairleadError as error:
             self._log.warning("bind.failed", pod=f"{meta.namespace}/{meta.name}", message=str(error))
             return str(error)
-        by_binder = bool(bind.shared) and self._reserves  # the request is withdrawn where the binder cannot
-        until = self._clock.now() + UNCERTAIN_SECONDS if by_binder else None
+        # what the binder cannot do is withdrawn
+        until = self._clock.now() + UNCERTAIN_SECONDS if self._is_for_binder(bind, known) else None
         self._assumed.bind(bind.pod, bind.node, bind.shared, until)
         await self._event(pod, "Scheduled", f"Placed on {bind.node}")
         return ""
 
+    def _is_for_binder(self, bind: Bind, known: Known) -> bool:
+        return self._has_binder and (bool(bind.shared) or bind.pod in known.waiting_for_volumes)
+
     async def _place(self, bind: Bind, pod: Pod, known: Known) -> None:
-        """Binds what needs nothing else; has the binder do what needs a device reserved first."""
+        """Binds what needs nothing else; has the binder do what needs a device reserved or a volume bound first."""
         meta = pod.metadata
-        if bind.shared and self._reserves:
+        if self._is_for_binder(bind, known):
             await self._client.create(kinds.BIND_REQUEST, bind_request(bind, pod, known), meta.namespace)
             return
         notes: JsonObject = {fields.GPU_GROUP: ",".join(bind.shared)} if bind.shared else {}
+        if gpu_of(pod).mig:
+            notes |= {fields.RECEIVED_TYPE: "MigInstance", fields.ENFORCEMENT: "hardware"}
         await self._client.bind(meta.name, meta.namespace, bind.node, uid=meta.uid, annotations=notes or None)
 
     async def _evict_all(self, evictions: list[Evict], known: Known) -> dict[str, str]:
@@ -250,8 +257,8 @@ def bind_request(bind: Bind, pod: Pod, known: Known) -> kai.BindRequest:
         spec=kai.BindRequestSpec(
             pod_name=meta.name,
             selected_node=bind.node,
-            received_resource_type="Fraction",
-            received_gpu=kai.ReceivedGpu(count=len(bind.shared), portion=f"{milli / 1000:.2f}"),
+            received_resource_type="Fraction" if bind.shared else "Regular",
+            received_gpu=kai.ReceivedGpu(count=len(bind.shared) or asked.devices, portion=f"{milli / 1000:.2f}"),
             selected_gpu_groups=bind.shared,
         ),
     )

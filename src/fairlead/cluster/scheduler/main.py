@@ -49,8 +49,8 @@ class Scheduler:
         self._clock = clock
         self._dirty = asyncio.Event()
         self.world = World(client, self.options.world, self._dirty.set)
-        name, reserves = self.options.world.scheduler_names[0], self.options.world.reserves
-        self._applier = Applier(client, clock, self.world.assumed, name, reserves=reserves)
+        name, has_binder = self.options.world.scheduler_names[0], self.options.world.has_binder
+        self._applier = Applier(client, clock, self.world.assumed, name, has_binder=has_binder)
         self._queues = QueueStatuses(client)
         self._warm: dict[str, Warm] = {}
         self._shadow = Shadow() if self.options.shadow else None
@@ -90,8 +90,10 @@ class Scheduler:
             plan = await self._decide(pool, snapshot)
             if plan is None:
                 continue
+            pods = self.world.pod_by_uid()
             known = Known(
-                pods=self.world.pod_by_uid(),
+                pods=pods,
+                waiting_for_volumes=self.world.wait_for_volumes(pods),
                 groups={g.uid: g for g in snapshot.groups},
                 first=_speakers(snapshot),
                 gpu_memory_mib={n.name: n.gpu_memory_mib for n in snapshot.nodes},

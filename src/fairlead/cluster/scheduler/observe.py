@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
 import msgspec
 
 from fairlead.cluster.scheduler import company
+from fairlead.cluster.scheduler.claims import Wanted, with_claims
 from fairlead.model import (
     UNLIMITED,
     GpuGroup,
@@ -30,7 +32,7 @@ from fairlead.objects import pod as objects
 from fairlead.objects.meta import ObjectMeta, condition_of, controller_of
 from fairlead.objects.quantity import amount
 from fairlead.objects.times import duration_of, seconds_of
-from fairlead.workloads.gpus import amounts, asked_of, count_of, gpu_of, groups_of
+from fairlead.workloads.gpus import amounts, asked_of, count_of, gpu_of, groups_of, is_gpu, is_mig
 from fairlead.workloads.priority import is_preemptible, priority_of
 
 DEFAULT_POOL = "default"
@@ -67,8 +69,8 @@ class Classes:
     def __init__(self) -> None:
         self._known: dict[TaskClass, TaskClass] = {}
 
-    def of(self, pod: objects.Pod, keys: frozenset[str], *, with_company: bool) -> TaskClass:
-        """The class of a pod. `keys`: the labels that some pod's affinity looks at; `with_company`: whether its own counts."""
+    def of(self, pod: objects.Pod, keys: frozenset[str], wanted: Wanted, *, with_company: bool) -> TaskClass:
+        """The class of a pod. `keys`: labels that some pod's affinity looks at; `wanted`: by its claims; `with_company`: its own counts."""
         klass = TaskClass(
             request=_request(pod),
             gpu=gpu_of(pod),
@@ -77,6 +79,7 @@ class Classes:
             preferred=(*_preferred(pod.spec), *(company.liked_by(pod.spec) if with_company else ())),
             labels=tuple(sorted((k, v) for k, v in pod.metadata.labels.items() if k in keys)),
         )
+        klass = with_claims(klass, wanted)
         return self._known.setdefault(klass, klass)
 
 
@@ -106,6 +109,7 @@ def node_of(node: builtin.Node, foreign: Mapping[str, int]) -> Node:
         gpu_memory_mib=count_of(labels.get(fields.GPU_MEMORY_LABEL), 0),
         gpu_model=labels.get(fields.GPU_PRODUCT_LABEL, ""),
         gpu_source="device-plugin" if gpus else "none",
+        mig=_mig(node),
         labels=tuple(
             sorted(
                 {**labels, "kubernetes.io/hostname": labels.get("kubernetes.io/hostname", node.metadata.name)}.items()
@@ -113,6 +117,13 @@ def node_of(node: builtin.Node, foreign: Mapping[str, int]) -> Node:
         ),
         taints=tuple((t.key, t.value, t.effect) for t in node.spec.taints),
     )
+
+
+def _mig(node: builtin.Node) -> Literal["none", "single", "mixed"]:
+    """How the node's devices are split: by its label, and mixed wherever it offers instances by their profile."""
+    if any(is_mig(name) and amount(node.status.allocatable, name) for name in node.status.allocatable):
+        return "mixed"
+    return "single" if node.metadata.labels.get(fields.MIG_STRATEGY_LABEL) == "single" else "none"
 
 
 def queue_spec(queue: kai.Queue) -> QueueSpec:
@@ -268,8 +279,7 @@ def _bounded(value: float, unit: int) -> int:
 
 
 def _request(pod: objects.Pod) -> Scalars:
-    asked = asked_of(pod)
-    asked.pop(fields.GPU_RESOURCE, None)
+    asked = {name: value for name, value in asked_of(pod).items() if not is_gpu(name)}
     return _scalars({**asked, "pods": 1})
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from fairlead.cluster.scheduler import company, observe
 from fairlead.cluster.scheduler.assumed import Assumed, Seen
 from fairlead.cluster.scheduler.budgets import kept
+from fairlead.cluster.scheduler.claims import NOTHING, Claims
 from fairlead.cluster.scheduler.learned import Learned
 from fairlead.cluster.scheduler.unsupported import unsupported
 from fairlead.kube.cache import Cache, Key
@@ -30,6 +31,7 @@ from fairlead.model import (
 from fairlead.objects import builtin, fields, kai, kinds
 from fairlead.objects import organisation as org
 from fairlead.objects import pod as objects
+from fairlead.workloads.claims import claims_of
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +49,8 @@ class WorldOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whose pods are ours, and how shared devices are held."""
 
     scheduler_names: tuple[str, ...] = ("fairlead",)
-    reserves: bool = False
-    """A reservation pod holds each shared device; else the nodes do."""
+    has_binder: bool = False
+    """A binder reserves shared devices and sees to volumes; else the nodes do."""
     reservation_namespaces: tuple[str, ...] = ()
     """Where reservation pods are, those of KAI Scheduler included."""
 
@@ -64,14 +66,17 @@ class World:
         self.pools: Cache[org.NodePool] = Cache(client, kinds.NODE_POOL)
         self.topologies: Cache[kai.Topology] = Cache(client, kinds.TOPOLOGY)
         self.namespaces: Cache[builtin.Namespace] = Cache(client, kinds.NAMESPACE)
-        self.budgets: Cache[builtin.PodDisruptionBudget] = Cache(client, kinds.DISRUPTION_BUDGET)
         self.requests: Cache[kai.BindRequest] = Cache(client, kinds.BIND_REQUEST)
+        self.claims = Claims(client, self._claims_changed)
+        self.budgets: Cache[builtin.PodDisruptionBudget] = Cache(client, kinds.DISRUPTION_BUDGET)
         self.assumed = Assumed()
         self._learned = Learned()
         self._names = frozenset(options.scheduler_names)
         self._options = options
         self._classes = observe.Classes()
         self._class_of: dict[Key, TaskClass] = {}
+        self._claiming: set[Key] = set()
+        """Pods with volume claims."""
         self._selects: dict[Key, frozenset[str]] = {}
         self._selected: frozenset[str] = frozenset()
         self._unsupported: dict[Key, str] = {}
@@ -84,9 +89,23 @@ class World:
             if cache is not self.pods:
                 cache.on_change(lambda _key, _before, _after: changed())
 
+    def wait_for_volumes(self, pods: Mapping[str, objects.Pod]) -> frozenset[str]:
+        """UIDs of those of these pods whose volumes are bound only once they have a node."""
+        return frozenset(
+            uid
+            for uid, pod in pods.items()
+            if Key(pod.metadata.namespace, pod.metadata.name) in self._claiming and self.claims.of(pod).waits
+        )
+
     def caches(self) -> tuple[Cache[objects.Pod], ...]:
         """All of them."""
-        about = (self.pools, self.topologies, self.namespaces, self.budgets)
+        about = (
+            self.pools,
+            self.topologies,
+            self.namespaces,
+            self.budgets,
+            *(self.claims.caches() if self._options.has_binder else ()),
+        )
         found = (self.nodes, self.pods, self.queues, self.groups, self.requests, *about)
         return found  # type: ignore[return-value]  # run only
 
@@ -242,14 +261,18 @@ class World:
             pods.append(self._being_bound(pod, value) if status is PodStatus.PENDING else value)
             if pod.spec.node_name and len(self.budgets):
                 placed.setdefault(group.uid, []).append(pod)
-            if status <= PodStatus.PENDING and key in self._unsupported:
-                refused[group.uid] = self._unsupported[key]
+            if status <= PodStatus.PENDING and (why := self._refusal(key, pod)):
+                refused[group.uid] = why
             if (since := observe.started_of(pod)) is not None:
                 begun[group.uid] = min(since, begun.get(group.uid, since))
         projects = self._projects(pool)
         stay = kept(self.budgets, placed)
         listed = [_of_its_pods(g, begun.get(g.uid), refused.get(g.uid, ""), g.uid in stay) for g in groups.values()]
         return [_in_its_project(g, projects) for g in listed], _held(pods, groups, self.assumed)
+
+    def _refusal(self, key: Key, pod: objects.Pod) -> str:
+        """What the pod asks that cannot be decided on; empty for nothing."""
+        return self._unsupported.get(key, "") or (self.claims.of(pod).refused if key in self._claiming else "")
 
     def _projects(self, pool: str) -> dict[str, tuple[frozenset[str], QueueName]]:
         """Namespace of a project -> all queues of the project, and the one it has in this pool. Labels of pods are not believed over it."""
@@ -277,9 +300,9 @@ class World:
     def _class(self, key: Key, pod: objects.Pod) -> TaskClass:
         found = self._class_of.get(key)
         if found is None:
-            found = self._class_of[key] = self._classes.of(
-                pod, self._selected, with_company=key not in self._unsupported
-            )
+            wanted = self.claims.of(pod) if key in self._claiming else NOTHING
+            company = key not in self._unsupported
+            found = self._class_of[key] = self._classes.of(pod, self._selected, wanted, with_company=company)
         return found
 
     def _pod_changed(self, key: Key, before: objects.Pod | None, after: objects.Pod | None) -> None:
@@ -294,13 +317,22 @@ class World:
         if before is None or after is None or _matters(before, after):
             self._changed()
 
+    def _claims_changed(self) -> None:
+        """Where pods with claims may go is read again."""
+        for key in self._claiming:
+            self._class_of.pop(key, None)
+        self._changed()
+
     def _read(self, key: Key, pod: objects.Pod | None) -> None:
         """Notes what is rare in a pod, so that no cycle looks for it."""
+        self._claiming.discard(key)
         for notes in (self._selects, self._unsupported):
             notes.pop(key, None)
         if pod is None or not self.is_ours(pod) or _has_ended(pod):
             return
-        if why := unsupported(pod, reserves=self._options.reserves):
+        if self._options.has_binder and any(claims_of(pod)):
+            self._claiming.add(key)
+        if why := unsupported(pod, reserves=self._options.has_binder):
             self._unsupported[key] = why
         elif keys := company.keys_of(pod.spec):
             self._selects[key] = keys

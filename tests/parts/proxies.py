@@ -1,0 +1,113 @@
+"""Real proxies from Debian's packages: tinyproxy, and squid that opens TLS with an authority of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.parts import certificates
+from tests.parts.apiserver import free_ports, stop
+from tests.parts.build import Unavailable
+from tests.parts.debian import program
+
+TINYPROXY = ("tinyproxy", "tinyproxy-bin")
+SQUID = ("squid", "squid-openssl")
+PROGRAMS = (TINYPROXY, SQUID)
+_PATIENCE = 15.0
+
+
+@contextmanager
+def tinyproxy(folder: Path, ports: Sequence[int], credentials: str = "") -> Iterator[int]:
+    """The port of a proxy that connects to those ports only, for whoever has `USER:PASSWORD`."""
+    (port,) = free_ports(1)
+    lines = [f"Port {port}", "Listen 127.0.0.1", "Timeout 60", "LogLevel Connect", "MaxClients 50"]
+    lines += [f"ConnectPort {allowed}" for allowed in ports]
+    lines += [f"BasicAuth {credentials.replace(':', ' ')}"] if credentials else []
+    (folder / "tinyproxy.conf").write_text("\n".join(lines) + "\n")
+    with _running([str(_found(TINYPROXY)), "-d", "-c", str(folder / "tinyproxy.conf")], folder / "tinyproxy.log", port):
+        yield port
+
+
+@contextmanager
+def squid(folder: Path, trusts: Path) -> Iterator[tuple[int, Path]]:
+    """(port, certificate of its authority) of a proxy that opens the TLS of everything. `trusts`: authority of the targets."""
+    found = _found(SQUID)
+    home = folder / "squid"
+    home.mkdir()
+    certificates.write(home, {}, authority=certificates.Leaf("Corp TLS inspection", "Corp"))
+    (home / "bump.pem").write_bytes((home / "ca.crt").read_bytes() + (home / "ca.key").read_bytes())
+    shutil.copy(trusts, home / "targets.crt")
+    helper = "/usr/lib/squid/security_file_certgen"
+    subprocess.run([helper, "-c", "-s", str(home / "ssl_db"), "-M", "4MB"], check=True, capture_output=True)
+    (port,) = free_ports(1)
+    (home / "squid.conf").write_text(_SQUID.format(port=port, home=home, helper=helper))
+    if os.geteuid() == 0:
+        _give(home, folder)
+    with _running([str(found), "-N", "-f", str(home / "squid.conf")], folder / "squid.out", port):
+        yield port, home / "ca.crt"
+
+
+_SQUID = """
+http_port 127.0.0.1:{port} ssl-bump tls-cert={home}/bump.pem generate-host-certificates=on
+sslcrtd_program {helper} -s {home}/ssl_db -M 4MB
+acl step1 at_step SslBump1
+ssl_bump peek step1
+ssl_bump bump all
+tls_outgoing_options cafile={home}/targets.crt
+acl refused dstdomain refused.example
+http_access deny refused
+http_access allow all
+http_upgrade_request_protocols websocket allow all
+pinger_enable off
+cache deny all
+pid_filename {home}/pid
+access_log stdio:{home}/access.log
+cache_log {home}/cache.log
+coredump_dir {home}
+shutdown_lifetime 0 seconds
+"""
+
+
+def _give(home: Path, folder: Path) -> None:
+    """Squid leaves root for the user `proxy`, who must reach its files."""
+    for path in (home, *home.rglob("*")):
+        shutil.chown(path, "proxy", "proxy")
+    for above in (folder, *folder.parents):
+        if not above.stat().st_mode & 0o001:
+            above.chmod(above.stat().st_mode | 0o011)
+
+
+def _found(package: tuple[str, str]) -> Path:
+    try:
+        return program(*package)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+@contextmanager
+def _running(command: Sequence[str], log: Path, port: int) -> Iterator[None]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        _wait(process, log, port)
+        yield
+    finally:
+        stop([process])
+
+
+def _wait(process: subprocess.Popen[bytes], log: Path, port: int) -> None:
+    end = time.monotonic() + _PATIENCE
+    while True:
+        assert process.poll() is None, f"{process.args} ended: {log.read_text()[-2000:]}"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < end, f"{process.args} does not listen: {log.read_text()[-2000:]}"
+        time.sleep(0.05)
