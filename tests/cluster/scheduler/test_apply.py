@@ -147,7 +147,7 @@ def test_a_pod_that_its_job_counts_is_let_go_of_before_it_ends() -> None:
 
     gone = bench.run(story)
     assert (gone.metadata.finalizers, bool(gone.metadata.deletion_timestamp)) == (("example.com/own",), True)
-    assert bench.writes() == ["PATCH victim", "PATCH status", "DELETE victim", "POST events"]
+    assert bench.writes() == ["PATCH victim", "PATCH status", "DELETE victim"]
 
 
 def _a_move(bench: Bench, applier: Applier, *, budget: bool) -> tuple[Pod, Pod, dict[str, str]]:
