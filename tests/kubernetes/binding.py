@@ -22,6 +22,10 @@ async def everything(client: Client) -> None:
     await _until(lambda: _reservation(client, "half"))
     await _tell(client, "half")
     await _until(lambda: _is_bound(client, "half"))
+    await client.delete(kinds.POD, "half", NAMESPACE, grace_seconds=0)
+    await _until(lambda: _none(client))
+    for pod in (await client.list(kinds.POD, RESERVATIONS)).items:  # as its kubelet lets it go
+        await client.delete(kinds.POD, pod.metadata.name, RESERVATIONS, grace_seconds=0)
     await _shares(client, "refused", "0.9")
     await _until(lambda: _reservation(client, "refused"))
     holder: Any = await _reservation(client, "refused")
@@ -29,7 +33,7 @@ async def everything(client: Client) -> None:
     await client.patch_status(kinds.POD, holder.metadata.name, status, RESERVATIONS)
     await _until(lambda: _was_withdrawn(client, "refused"))
     await _claims(client)
-    for name in ("half", "refused", "made", "found"):
+    for name in ("refused", "made", "found"):
         await client.delete(kinds.POD, name, NAMESPACE, grace_seconds=0)
     await _until(lambda: _none(client))
 

@@ -125,6 +125,7 @@ async def rights(server: ApiServer, tmp_path: Path) -> AsyncIterator[Rights]:
             await _a_node(client, "n1")
             cluster.settings["agent"] = _agent(tmp_path, product.url, made, await _token(transport, "agent", AUDIENCE))
             cluster.settings["controllers"] = {"webhookNames": ["127.0.0.1"]}
+            cluster.settings["reservation"] = {"image": "pause"}
             cluster.settings["scheduler"] = {"explainPort": explain}
             for role in ("controllers", "scheduler", "agent"):
                 cluster.start(role, FAIRLEAD_KUBE_KUBECONFIG=accounts[role])
