@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -54,6 +55,7 @@ UNSEEN: dict[str, dict[Right, str]] = {
     "scheduler": {("", "pods/eviction", "create"): "nothing here is moved to make room"},
     "agent": {
         ("", "pods/exec", "create"): "newer API servers ask for it where older ones ask for get",
+        ("", "pods/portforward", "create"): "the same",
         (
             "fairlead.dev",
             "nodepools",
@@ -156,6 +158,8 @@ async def test_each_account_may_do_what_its_role_does_and_nothing_else(rights: R
     await _run_and_end(rights.client, "ends", "shell", "pair")
     for words in (("logs", "one"), ("exec", "one", "--", "true")):
         product.run(*words[:2], "-p", "team", *words[2:])  # no kubelet answers; the API server was asked
+    with product.forwarded("one", 80) as port, socket.create_connection(("127.0.0.1", port), 30) as connection:
+        assert connection.recv(1) == b"", "and so it was for this"
     await _a_job(rights.client)
     await binding.everything(rights.client)
     _submit(product, "owed", "-g", "2", project="other")

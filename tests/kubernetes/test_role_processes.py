@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -45,6 +45,18 @@ class Product:
         env = {**os.environ, "FAIRLEAD_URL": self.url, **self._key, "FAIRLEAD_DATA": str(self.cluster.folder / "none")}
         command = [sys.executable, "-m", "fairlead.cli.main", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+
+    @contextlib.contextmanager
+    def forwarded(self, name: str, port: int) -> Iterator[int]:
+        """The port of this machine at which that of a workload is reached."""
+        command = [sys.executable, "-m", "fairlead.cli.main", "port-forward", name, f"0:{port}", "-p", "team"]
+        env = {**os.environ, "FAIRLEAD_URL": self.url, **self._key, "FAIRLEAD_DATA": str(self.cluster.folder / "none")}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as running:
+            assert running.stdout is not None
+            try:
+                yield int(running.stdout.readline().split(" -> ")[0].rpartition(":")[2])
+            finally:
+                running.terminate()
 
     def json(self, *words: str) -> Any:
         """What a command that must succeed says to programs."""
