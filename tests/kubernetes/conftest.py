@@ -1,17 +1,19 @@
-"""The APIs the behaviour is checked on: the embedded store, and a real kube-apiserver where one can be had."""
+"""The APIs the behaviour is checked on: the embedded store, and real kube-apiservers of two versions where they can be had."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 from tests.parts.apiserver import ApiServer, api_server
-from tests.parts.build import Unavailable
+from tests.parts.build import NEWEST, OLDER, Unavailable
 
 from fairlead.embedded.store import EmbeddedTransport, Store
 from fairlead.kube.client import Client, Limits
@@ -30,19 +32,31 @@ CLOCK = SystemClock()
 NUMBERS = itertools.count(1)
 
 
+ON_EACH = pytest.mark.parametrize("server", [NEWEST, OLDER], indirect=True)
+"""For tests of what differs between versions of Kubernetes; all others run on the newest alone."""
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[ApiServer]:
-    """A real API server that knows our kinds."""
-    try:
-        running = api_server()
-        ready = running.__enter__()
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    try:
-        asyncio.run(_teach(ready))
-        yield ready
-    finally:
-        running.__exit__(None, None, None)
+def servers() -> Iterator[Callable[[str], ApiServer]]:
+    """Real API servers that know our kinds, by version; each is started when it is first asked for."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def running(version: str) -> ApiServer:
+            try:
+                ready = stack.enter_context(api_server(version=version))
+            except Unavailable as reason:
+                pytest.skip(str(reason))
+            asyncio.run(_teach(ready))
+            return ready
+
+        yield running
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, servers: Callable[[str], ApiServer]) -> ApiServer:
+    """The real API server of the newest Kubernetes; of another where the test says so."""
+    return servers(getattr(request, "param", NEWEST))
 
 
 @pytest.fixture
@@ -53,21 +67,28 @@ async def real(server: ApiServer) -> AsyncIterator[Transport]:
 
 
 @pytest.fixture
+async def older(servers: Callable[[str], ApiServer]) -> AsyncIterator[Transport]:
+    """A transport to one of an older Kubernetes."""
+    async with _transport(await asyncio.to_thread(servers, OLDER)) as transport:
+        yield transport
+
+
+@pytest.fixture
 def embedded() -> Transport:
     """A transport to an embedded store of its own."""
     return EmbeddedTransport(Store(CLOCK, Random(7), accept_unmanaged=True))
 
 
-@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.kubernetes)])
+@pytest.fixture(params=["embedded", *(pytest.param(name, marks=pytest.mark.kubernetes) for name in ("real", "older"))])
 def api(request: pytest.FixtureRequest) -> Transport:
-    """Each of the two in turn."""
+    """Each of the three in turn."""
     transport: Transport = request.getfixturevalue(request.param)
     return transport
 
 
 @pytest.fixture
 def client(api: Transport) -> Client:
-    """A typed client on each of the two."""
+    """A typed client on each of them."""
     return Client(api, CLOCK, Random(3), Limits(call=10, watch=20))
 
 

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.kubernetes.conftest import CLOCK, NUMBERS
+from tests.kubernetes.conftest import CLOCK, NUMBERS, ON_EACH
 from tests.kubernetes.processes import Cluster, processes, until
 from tests.parts.apiserver import ApiServer, free_ports
 
@@ -28,7 +28,7 @@ from fairlead.objects.json import JsonObject
 from fairlead.objects.meta import ObjectMeta
 from fairlead.wire.explain import AUDIENCE
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600), ON_EACH]
 
 AGENT = "system:serviceaccount:fairlead:fairlead-agent"
 
