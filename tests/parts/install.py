@@ -18,7 +18,13 @@ from tests.parts.cluster import programs
 from tests.parts.debian import program
 from tests.parts.helm import helm
 
-PROGRAMS = (("chromium", "chromium"), ("mmdebstrap", "mmdebstrap"), *podman.PROGRAMS, *proxies.PROGRAMS)
+PROGRAMS = (
+    ("chromium", "chromium"),
+    ("mmdebstrap", "mmdebstrap"),
+    ("faketime", "faketime"),
+    *podman.PROGRAMS,
+    *proxies.PROGRAMS,
+)
 
 
 def main() -> None:
