@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from tests.kubernetes import binding
 from tests.kubernetes.conftest import CLOCK
 from tests.kubernetes.processes import Cluster, processes, until
 from tests.kubernetes.test_chart import CHART, Helm
@@ -155,6 +156,7 @@ async def test_each_account_may_do_what_its_role_does_and_nothing_else(rights: R
     for words in (("logs", "one"), ("exec", "one", "--", "true")):
         product.run(*words[:2], "-p", "team", *words[2:])  # no kubelet answers; the API server was asked
     await _a_job(rights.client)
+    await binding.everything(rights.client)
     _submit(product, "owed", "-g", "2", project="other")
     until(lambda: _evicted(product, 1))
     _submit(product, "owed-pair", "-g", "1", "--workers", "2", project="other")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.parts import podman, postgres, proxies
+from tests.parts import podman, postgres, proxies, registry
 from tests.parts.build import OLDER, Part, Unavailable, binary, shared_caches
 from tests.parts.cluster import programs
 from tests.parts.debian import program
@@ -24,6 +24,7 @@ PROGRAMS = (
     ("faketime", "faketime"),
     *podman.PROGRAMS,
     *proxies.PROGRAMS,
+    *registry.PROGRAMS,
 )
 
 

@@ -190,6 +190,29 @@ async def test_a_log_travels_through_a_channel_that_opens_once(plane: Plane) -> 
         async with agent.dial(ask) as socket:
             await socket.receive()
             assert socket.close_code == 4403
+    log = await plane.ok("GET", "/api/v1/audit/log", start="2020-01-01T00:00:00Z")
+    began, ended = [e for e in log["audit_logs"] if e["action"].startswith("logs")][::-1]
+    assert (began["action"], began["subject"], began["details"]) == ("logs", "admin", {"pod": "train-1-0"})
+    assert (ended["action"], ended["details"]["outcome"]) == ("logs-ended", "ended")
+
+
+async def test_who_opens_a_shell_is_known_even_where_it_fails(plane: Plane) -> None:
+    project = await _project(plane)
+    made = await _submit(plane, project)
+    pod = PodRow(
+        uid="p1", workload=made["workloadId"], namespace="runai-vision", name="train-1-0", phase="Running", node="n1"
+    )
+    path = f"{plane.url}/api/fairlead/v1/workloads/{made['workloadId']}/exec?command=ls"
+    async with connect(plane.url, plane.cluster_id, CLUSTER_SECRET) as agent:
+        await agent.report(_row(made), pod)
+        async with plane.session.ws_connect(path) as shell:
+            async with agent.dial(await agent.next(Open)) as socket:
+                await socket.send_bytes(b"\x00error:The pod is gone.")
+            assert "The pod is gone." in (await shell.receive_str())
+    log = await plane.ok("GET", "/api/v1/audit/log", start="2020-01-01T00:00:00Z")
+    began, ended = [e for e in log["audit_logs"] if e["action"].startswith("exec")][::-1]
+    assert began["details"] == {"pod": "train-1-0", "command": ["ls"]}
+    assert (ended["action"], ended["details"]["outcome"]) == ("exec-ended", "The pod is gone.")
 
 
 async def test_explanations_come_from_the_cluster_and_its_refusals_are_passed_on(plane: Plane) -> None:

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "describe": "researcher.show:describe",
     "logs": "researcher.streams:logs",
     "exec": "researcher.streams:exec_",
+    "port-forward": "researcher.forward:port_forward",
     "explain": "researcher.explain:explain",
     "suspend": "researcher.change:suspend",
     "resume": "researcher.change:resume",
@@ -46,6 +47,7 @@ SHORT: dict[str, str] = {
     "describe": "One workload: pods, history, specification.",
     "logs": "The output of a workload.",
     "exec": "Run a command beside a workload.",
+    "port-forward": "Reach ports of a workload at this machine.",
     "explain": "Why a workload waits, and what would start it.",
     "suspend": "Stop workloads and keep them under their names.",
     "resume": "Start suspended workloads again.",
@@ -64,7 +66,6 @@ SHORT: dict[str, str] = {
 _LATER: dict[str, str] = {
     "user": "Users are managed with the REST API: /api/v1/users, and /api/v1/authorization/access-rules for their roles.",
     "what-if": "`fairlead explain NAME` says what would start one workload.",
-    "port-forward": "`kubectl port-forward` works with the kubeconfig that `fairlead up` prints.",
     "snapshot": "",
     "replay": "",
     "preflight": "",

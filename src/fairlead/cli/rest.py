@@ -124,6 +124,11 @@ class Rest:
             code="connection-lost",
         )
 
+    def socket(self, path: str) -> tuple[str, dict[str, Any]]:
+        """(address, further arguments of `connect`) of a WebSocket of the server."""
+        options = {"additional_headers": {"Authorization": f"Bearer {self.token()}"}, "max_size": None}
+        return self.url.replace("http", "ws", 1) + path, {**options, **({"ssl": self._tls} if self._tls else {})}
+
     def token(self) -> str:
         """A bearer token, kept in a private file between calls."""
         if not self._token:

@@ -14,7 +14,7 @@ from typing import Final, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
-from fairlead.kube import verbs
+from fairlead.kube import negotiate, verbs
 from fairlead.kube.errors import Expired, Uncertain, error_of
 from fairlead.kube.lines import closing
 from fairlead.kube.sessions import ExecSession, PortSession
@@ -25,7 +25,7 @@ from fairlead.objects.json import JsonObject, as_object
 from fairlead.objects.kinds import POD, Kind
 from fairlead.objects.meta import Condition, Object
 from fairlead.runtime.clock import Clock
-from fairlead.runtime.errors import NotFound, Retryable, Unreachable
+from fairlead.runtime.errors import Denied, NotFound, Retryable, Unreachable
 from fairlead.runtime.retry import CALLS, Backoff, retry
 
 T = TypeVar("T")
@@ -88,14 +88,23 @@ class Client:
         self.clock: Final = clock
         self.rng: Final = rng
         self.limits: Final = limits or Limits()
+        self._documents: dict[str, negotiate.Resources] = {}
 
     async def version(self) -> str:
         """Give the version of the API server, such as v1.34.0."""
         found = msgspec.json.decode((await self._call(verbs.GET, "/version")).body)
         return str(as_object(found).get("gitVersion", ""))
 
+    async def served(self, kind: Kind[T]) -> Kind[T]:
+        """Give the kind in the version that the server serves; asked once, and only of kinds that have several."""
+        if not kind.older:
+            return kind
+        versions = [f"{kind.group}/{version}" for version in (kind.version, *kind.older)]
+        return negotiate.choose(kind, {each: await self._discovered(f"/apis/{each}") for each in versions})
+
     async def get(self, kind: Kind[T], name: str, namespace: str = "") -> T:
         """Give the object. Raises: NotFound."""
+        kind = await self.served(kind)
         return decode(kind, (await self._call(verbs.GET, kind.path(name, namespace))).body)
 
     async def find(self, kind: Kind[T], name: str, namespace: str = "") -> T | None:
@@ -190,7 +199,8 @@ class Client:
         Raises: Throttled with code `disruption-budget` when a budget forbids it, NotFound, Conflict (other UID).
         """
         metadata: JsonObject = {"name": name, "namespace": namespace}
-        body: JsonObject = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+        version = negotiate.eviction_version(await self._discovered("/api/v1"))
+        body: JsonObject = {"apiVersion": version, "kind": "Eviction", "metadata": metadata}
         if options := _delete_options(uid, grace_seconds, None):
             body["deleteOptions"] = options
         await self._call(verbs.EVICT, POD.path(name, namespace, "eviction"), body=msgspec.json.encode(body))
@@ -256,6 +266,7 @@ class Client:
         items: list[T] = []
         broken: list[str] = []
         next_page, revision = "", ""
+        kind = await self.served(kind)
         while True:
             query = (
                 ("limit", str(self.limits.page)),
@@ -272,6 +283,15 @@ class Client:
             next_page = raw.metadata.continue_
             if not next_page:
                 return Listing(items=tuple(items), revision=revision, broken=tuple(broken))
+
+    async def _discovered(self, path: str) -> negotiate.Resources:
+        """The document at a path; empty where the server has none, or does not show it."""
+        if path not in self._documents:
+            try:
+                self._documents[path] = negotiate.read((await self._call(verbs.DISCOVER, path)).body)
+            except (NotFound, Denied):
+                self._documents[path] = negotiate.Resources()
+        return self._documents[path]
 
     async def _call(
         self, verb: verbs.Verb, path: str, *, query: tuple[tuple[str, str], ...] = (), body: bytes = b""

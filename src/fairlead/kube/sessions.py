@@ -71,6 +71,10 @@ class PortSession:
         """Hand bytes to the pod."""
         await self._duplex.send(b"\x00" + data)
 
+    async def end_input(self) -> None:
+        """Say that there is no more. A real kubelet passes this on to nobody: its pod sees the end when the connection closes."""
+        await self._duplex.send(bytes([CLOSE, STDIN]))
+
     async def receive(self) -> bytes | None:
         """Give bytes from the pod, None at the end. Raises: Permanent with what the node said went wrong."""
         while (message := await self._duplex.receive()) is not None:

@@ -24,6 +24,7 @@ class Verb(Struct, frozen=True, kw_only=True):
     """Sent again when no answer came: a second time does no harm."""
 
 
+DISCOVER: Final = Verb(name="discover", method="GET")
 LIST: Final = Verb(name="list", method="GET")
 WATCH: Final = Verb(name="watch", method="GET")
 GET: Final = Verb(name="get", method="GET")
@@ -41,6 +42,7 @@ EXEC: Final = Verb(name="exec", method="GET", subresource="exec", is_repeatable=
 PORT_FORWARD: Final = Verb(name="port-forward", method="GET", subresource="portforward", is_repeatable=False)
 
 VERBS: Final = (
+    DISCOVER,
     LIST,
     WATCH,
     GET,

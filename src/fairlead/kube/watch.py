@@ -90,6 +90,7 @@ async def watch(client: Client, kind: Kind[T], revision: str, scope: WatchScope)
 
 async def _connection(client: Client, kind: Kind[T], revision: str, scope: WatchScope) -> AsyncIterator[Event[T]]:
     """Give the events of one connection; bookmarks come as events without a name."""
+    kind = await client.served(kind)
     seconds = client.limits.watch
     query = (
         ("watch", "true"),

@@ -27,6 +27,8 @@ class Kind(Struct, Generic[T_co], frozen=True, kw_only=True):
     plural: str
     group: str = ""
     version: str = "v1"
+    older: tuple[str, ...] = ()
+    """Versions with the same fields, for servers without that one."""
     namespaced: bool = True
     short_names: tuple[str, ...] = ()
     has_status: bool = False
@@ -133,6 +135,7 @@ PRIORITY_CLASS: Final = Kind(
 DISRUPTION_BUDGET: Final = Kind(
     type=builtin.PodDisruptionBudget,
     group="policy",
+    older=("v1beta1",),
     kind="PodDisruptionBudget",
     plural="poddisruptionbudgets",
     short_names=("pdb",),
@@ -156,7 +159,15 @@ DEPLOYMENT: Final = _foreign("apps", "v1", "Deployment", "deployments", short=("
 REPLICA_SET: Final = _foreign("apps", "v1", "ReplicaSet", "replicasets", short=("rs",))
 STATEFUL_SET: Final = _foreign("apps", "v1", "StatefulSet", "statefulsets", short=("sts",))
 DAEMON_SET: Final = _foreign("apps", "v1", "DaemonSet", "daemonsets", short=("ds",))
-CRON_JOB: Final = _foreign("batch", "v1", "CronJob", "cronjobs", short=("cj",))
+CRON_JOB: Final = Kind(
+    type=dict,
+    group="batch",
+    older=("v1beta1",),
+    kind="CronJob",
+    plural="cronjobs",
+    short_names=("cj",),
+    has_status=True,
+)
 
 QUEUE: Final = Kind(
     type=kai.Queue,

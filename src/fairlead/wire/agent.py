@@ -5,14 +5,14 @@ last revision it has seen and, after a reconnect, sends what the other lacks. Tr
 pools) lives in the control plane and is pushed down; workloads belong to the cluster once the agent has `Applied` them.
 
     agent -> control plane   Hello, Applied, Observed
-    control plane -> agent   Desired, Received, Open
+    control plane -> agent   Welcome, Desired, Received, Open
 
 Logs, shells and explanations travel on a further WebSocket per channel, dialled by the agent after `Open`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -225,6 +225,14 @@ class Hello(Frame, frozen=True, kw_only=True):
     version: str
     kubernetes: str = ""
     applied: int = 0
+    connection: str = ""
+    """A word for this connection: grants given on it hold it, and are good for no other."""
+
+
+class Welcome(Frame, frozen=True, kw_only=True):
+    """First frame of the control plane. `grant_key`: its public key (JSON Web Key), by which its grants are known."""
+
+    grant_key: dict[str, Json]
 
 
 class DesiredObject(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -278,7 +286,7 @@ class Received(Frame, frozen=True, kw_only=True):
 
 
 class Open(Frame, frozen=True, kw_only=True):
-    """Asks the agent to dial `CHANNEL_PATH/{channel}` with `grant` and serve `kind` there."""
+    """Asks the agent to dial `CHANNEL_PATH/{channel}` with `grant` (see `wire/grants.py`) and serve `kind` there."""
 
     channel: str
     grant: str
@@ -295,8 +303,13 @@ class Open(Frame, frozen=True, kw_only=True):
     port: int = 0
 
 
+DATA: Final = b"\x02"
+NO_MORE: Final = b"\x03"
+"""On a channel of port-forward the agent's messages begin with `DATA`, or are `NO_MORE`: the pod has said all. Of whoever asked, an empty
+message says so."""
+
 AgentFrame: TypeAlias = Hello | Applied | Observed
-ServerFrame: TypeAlias = Desired | Received | Open
+ServerFrame: TypeAlias = Welcome | Desired | Received | Open
 
 _encoder = msgspec.json.Encoder()
 _agent_decoder: msgspec.json.Decoder[AgentFrame] = msgspec.json.Decoder(AgentFrame)

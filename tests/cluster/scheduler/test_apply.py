@@ -34,8 +34,10 @@ def test_a_bind_is_two_writes_and_is_assumed() -> None:
     async def story() -> Pod:
         pod = await bench.a_pod("a")
         uid = Uid(pod.metadata.uid)
-        await Applier(bench.shaky, bench.clock, assumed, "fairlead").apply([Bind(pod=uid, node=NODE)], known(pod))
+        applier = Applier(bench.shaky, bench.clock, assumed, "fairlead")
+        await applier.apply([Bind(pod=uid, node=NODE)], known(pod))
         assert assumed.is_bound(uid)
+        await applier.tell()
         return await bench.client.get(kinds.POD, "a", "ns")
 
     assert bench.run(story).spec.node_name == "n1"
@@ -118,7 +120,9 @@ def test_a_promise_is_written_before_its_victim_is_told_for_whom_it_goes() -> No
         uids = Uid(victim.metadata.uid), Uid(taker.metadata.uid)
         hold = Hold(places=((uids[1], NODE, ()),), victims=(uids[0],), deadline=bench.clock.now() + 90)
         plan = [Evict(pod=uids[0], action=Action.RECLAIM, for_group=uids[1]), Keep(group=uids[1], hold=hold)]
-        await Applier(bench.shaky, bench.clock, assumed, "fairlead").apply(plan, known(victim, taker))
+        applier = Applier(bench.shaky, bench.clock, assumed, "fairlead")
+        await applier.apply(plan, known(victim, taker))
+        await applier.tell()
         gone = await bench.client.get(kinds.POD, "victim", "ns")
         told = next(c.message for c in gone.status.conditions if c.type == "DisruptionTarget")
         assert told.startswith("Stopped for taker of ")
@@ -143,7 +147,7 @@ def test_a_pod_that_its_job_counts_is_let_go_of_before_it_ends() -> None:
 
     gone = bench.run(story)
     assert (gone.metadata.finalizers, bool(gone.metadata.deletion_timestamp)) == (("example.com/own",), True)
-    assert bench.writes() == ["PATCH victim", "PATCH status", "DELETE victim", "POST events"]
+    assert bench.writes() == ["PATCH victim", "PATCH status", "DELETE victim"]
 
 
 def _a_move(bench: Bench, applier: Applier, *, budget: bool) -> tuple[Pod, Pod, dict[str, str]]:

@@ -84,9 +84,9 @@ def exec_(name: str, command: tuple[str, ...], project: str | None, pod: str, st
     rest = Rest()
     row = workload_of(rest, name, project)
     query = urllib.parse.urlencode([("pod", pod), *(("command", word) for word in command)])
-    address = rest.url.replace("http", "ws", 1) + f"/api/fairlead/v1/workloads/{row['id']}/exec?{query}"
+    address, options = rest.socket(f"/api/fairlead/v1/workloads/{row['id']}/exec?{query}")
     try:
-        code = _talk(address, rest.token(), stdin)
+        code = _talk(address, options, stdin)
     except OSError:
         code = None
     if code is None:
@@ -94,12 +94,12 @@ def exec_(name: str, command: tuple[str, ...], project: str | None, pod: str, st
     return code
 
 
-def _talk(address: str, token: str, stdin: bool) -> int | None:
+def _talk(address: str, options: dict[str, Any], stdin: bool) -> int | None:
     """The command's exit code; None where the connection ended before the command did."""
     from websockets.exceptions import ConnectionClosed
     from websockets.sync.client import connect
 
-    with connect(address, additional_headers={"Authorization": f"Bearer {token}"}, max_size=None) as socket:
+    with connect(address, **options) as socket:
         feeder = threading.Thread(target=_feed, args=(socket, stdin), daemon=True)
         feeder.start()
         try:

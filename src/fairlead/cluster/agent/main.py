@@ -10,6 +10,7 @@ import msgspec
 import fairlead
 from fairlead.cluster.agent.apply import Applier
 from fairlead.cluster.agent.channels import Channels, Explainer
+from fairlead.cluster.agent.grants import Gate
 from fairlead.cluster.agent.links import AgentOptions, Dialler, Link
 from fairlead.cluster.agent.observe import Observer
 from fairlead.cluster.agent.sockets import WebSockets
@@ -18,7 +19,7 @@ from fairlead.objects import kinds
 from fairlead.runtime.errors import Denied, FairleadError, Retryable, Unreachable
 from fairlead.runtime.logs import logger
 from fairlead.runtime.retry import FOREVER
-from fairlead.wire.agent import Applied, Desired, Hello, Open, decode_from_server, encode
+from fairlead.wire.agent import Applied, Desired, Hello, Open, Welcome, decode_from_server, encode
 
 REFUSED = 4403
 """Close code of a control plane that does not know us."""
@@ -65,10 +66,11 @@ class Agent:
 
     async def _connection(self) -> None:
         async with self._dialler.control() as link:
-            await link.send(encode(await self._hello()))
-            await self._converse(link)
+            word = f"{self._rng.getrandbits(128):032x}"
+            await link.send(encode(await self._hello(word)))
+            await self._converse(link, Gate(self._options.cluster, word, self._client.clock.now))
 
-    async def _hello(self) -> Hello:
+    async def _hello(self, connection: str) -> Hello:
         system = await self._client.get(kinds.NAMESPACE, "kube-system")
         return Hello(
             cluster=self._options.cluster,
@@ -76,19 +78,20 @@ class Agent:
             version=fairlead.__version__,
             kubernetes=await self._client.version(),
             applied=self._applied,
+            connection=connection,
         )
 
-    async def _converse(self, link: Link) -> None:
+    async def _converse(self, link: Link, gate: Gate) -> None:
         wanted: asyncio.Queue[Desired] = asyncio.Queue()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._report(link), name="agent.report")
                 group.create_task(self._follow(link, wanted), name="agent.follow")
-                await self._receive(link, wanted, group)
+                await self._receive(link, gate, wanted, group)
         except* (ConnectionError, FairleadError) as errors:
             raise errors.exceptions[0] from None
 
-    async def _receive(self, link: Link, wanted: asyncio.Queue[Desired], group: asyncio.TaskGroup) -> None:
+    async def _receive(self, link: Link, gate: Gate, wanted: asyncio.Queue[Desired], group: asyncio.TaskGroup) -> None:
         async for data in link:
             self.connected.set()
             try:
@@ -96,10 +99,12 @@ class Agent:
             except msgspec.MsgspecError as error:
                 self._log.warning("frame.malformed", message=str(error))
                 continue
-            if isinstance(frame, Desired):
+            if isinstance(frame, Welcome):
+                gate.trust(frame.grant_key)
+            elif isinstance(frame, Desired):
                 wanted.put_nowait(frame)
             elif isinstance(frame, Open):
-                group.create_task(self._channels.serve(frame), name=f"agent.channel.{frame.kind}")
+                group.create_task(self._channels.serve(frame, gate), name=f"agent.channel.{frame.kind}")
         if link.close_code == REFUSED:
             raise Denied(
                 f"The control plane refused this cluster: {link.close_reason or 'it did not say why.'}",

@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 IN_FLIGHT = 32
 """Calls at once; a small API server is full with fewer."""
+TOLD_IN_FLIGHT = 8
+"""Of them, those that only people wait for."""
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -61,7 +63,9 @@ class Applier:
         self._assumed = assumed
         self._name = name
         self._busy = asyncio.Semaphore(IN_FLIGHT)
-        self._events = 0
+        self._telling = asyncio.Semaphore(TOLD_IN_FLIGHT)
+        self._events: list[Event] = []
+        self._numbered = 0
         self._log = logger("scheduler.apply")
 
     async def apply(self, commands: Iterable[Bind | Evict | Keep], known: Known) -> dict[str, str]:
@@ -85,8 +89,21 @@ class Applier:
         meta = request.metadata
         await self._quietly(lambda: self._client.delete(kinds.BIND_REQUEST, meta.name, meta.namespace, uid=meta.uid))
 
+    async def tell(self) -> None:
+        """Writes the events of what was done since the last time."""
+        events, self._events = self._events, []
+        async with asyncio.TaskGroup() as group:
+            for event in events:
+                group.create_task(self._tell(event), name="scheduler.event")
+
+    async def _tell(self, event: Event) -> None:
+        async with self._telling:
+            await self._quietly(lambda: self._client.create(kinds.EVENT, event, event.metadata.namespace))
+
     async def say_why(self, pod: Pod, message: str) -> None:
-        """Writes why the pod waits, where it is not written already."""
+        """Writes why the pod waits, unless it was given a place since that was found."""
+        if self._assumed.is_bound(pod.metadata.uid):
+            return
         now = text_of(self._clock.now())
         condition = Condition(
             type="PodScheduled", status="False", reason="Unschedulable", message=message, last_transition_time=now
@@ -126,7 +143,7 @@ class Applier:
         # what the binder cannot do is withdrawn
         until = self._clock.now() + UNCERTAIN_SECONDS if self._is_for_binder(bind, known) else None
         self._assumed.bind(bind.pod, bind.node, bind.shared, until)
-        await self._event(pod, "Scheduled", f"Placed on {bind.node}")
+        self._event(pod, "Scheduled", f"Placed on {bind.node}")
         return ""
 
     def _is_for_binder(self, bind: Bind, known: Known) -> bool:
@@ -179,7 +196,7 @@ class Applier:
             self._assumed.evict(evict.pod, self._clock.now() + UNCERTAIN_SECONDS)
             return ""
         self._assumed.evict(evict.pod)
-        await self._event(pod, "Evicted", message)
+        self._event(pod, "Evicted", message)
         return ""
 
     async def _keep(self, keep: Keep, known: Known) -> bool:
@@ -197,12 +214,13 @@ class Applier:
         self._assumed.keep(keep.group, keep.hold, self._clock.now())
         return True
 
-    async def _event(self, pod: Pod, reason: str, message: str) -> None:
-        self._events += 1
+    def _event(self, pod: Pod, reason: str, message: str) -> None:
+        """Kept until `tell` writes it."""
+        self._numbered += 1
         now = self._clock.now()
         meta = pod.metadata
         event = Event(
-            metadata=ObjectMeta(name=f"{meta.name}.{int(now * 1e6):x}{self._events:x}", namespace=meta.namespace),
+            metadata=ObjectMeta(name=f"{meta.name}.{int(now * 1e6):x}{self._numbered:x}", namespace=meta.namespace),
             involved_object=ObjectReference(
                 api_version="v1", kind="Pod", name=meta.name, namespace=meta.namespace, uid=meta.uid
             ),
@@ -217,7 +235,7 @@ class Applier:
             last_timestamp=text_of(now),
             count=1,
         )
-        await self._quietly(lambda: self._client.create(kinds.EVENT, event, meta.namespace))
+        self._events.append(event)
 
     async def _all(self, calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         async def one(call: Coroutine[Any, Any, T]) -> T:

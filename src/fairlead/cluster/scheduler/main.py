@@ -11,6 +11,7 @@ from fairlead.cluster.scheduler.apply import Applier, Known
 from fairlead.cluster.scheduler.explained import to_json
 from fairlead.cluster.scheduler.queues import QueueStatuses
 from fairlead.cluster.scheduler.shadow import Shadow
+from fairlead.cluster.scheduler.told import Told
 from fairlead.cluster.scheduler.verdicts import Verdicts
 from fairlead.cluster.scheduler.world import NEVER_FAILED, Retry, World, WorldOptions
 from fairlead.kube.client import Client
@@ -51,10 +52,10 @@ class Scheduler:
         self.world = World(client, self.options.world, self._dirty.set)
         name, has_binder = self.options.world.scheduler_names[0], self.options.world.has_binder
         self._applier = Applier(client, clock, self.world.assumed, name, has_binder=has_binder)
-        self._queues = QueueStatuses(client)
         self._warm: dict[str, Warm] = {}
         self._shadow = Shadow() if self.options.shadow else None
         self._verdicts = Verdicts(self._applier, self.world.groups)
+        self._told = Told(self._applier, self._verdicts, QueueStatuses(client))
         self._retries: dict[str, Retry] = {}
         self._aside: set[str] = set()
         self._withdrawn: set[str] = set()
@@ -70,6 +71,7 @@ class Scheduler:
                 group.create_task(cache.run(), name=f"scheduler.cache.{cache.kind.plural}")
             for cache in self.world.caches():
                 await cache.synced.wait()
+            group.create_task(self._told.run(), name="scheduler.told")
             while True:
                 self._dirty.clear()
                 await self.cycle()
@@ -106,8 +108,7 @@ class Scheduler:
     async def _act(self, pool: str, snapshot: Snapshot, plan: Plan, known: Known) -> None:
         failed = await self._applier.apply(plan.commands, known)
         self._note_failures(failed, snapshot)
-        await self._verdicts.write(pool, plan, known)
-        await self._queues.write(snapshot, plan.fair_share)
+        self._told.note(pool, snapshot, plan, known)
 
     async def explain(self, namespace: str, workload: str) -> bytes:
         """Why a workload waits, and what would start it, as JSON.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fairlead.cluster.scheduler.apply import Applier, Known
 from fairlead.kube.cache import Cache
-from fairlead.model import Plan
+from fairlead.model import Outcome
 from fairlead.objects import kai
 from fairlead.objects.pod import Pod
 from fairlead.wire.agent import ReasonText
@@ -25,10 +27,10 @@ class Verdicts:
         """What was said of pods and groups that are gone. `present`: UIDs of those there are."""
         self._said = {uid: text for uid, text in self._said.items() if uid in present}
 
-    async def write(self, pool: str, plan: Plan, known: Known) -> None:
-        """Every waiting group of a plan is told why; of one that got its place the reasons are taken back."""
+    async def write(self, pool: str, outcomes: Iterable[Outcome], known: Known) -> None:
+        """Every waiting group is told why; of one that got its place the reasons are taken back."""
         objects = {group.metadata.uid: group for group in self._groups}
-        for outcome in plan.outcomes:
+        for outcome in outcomes:
             texts: tuple[ReasonText, ...] | None = None
             if outcome.result in ("waiting", "held", "skipped"):
                 texts = tuple(render(reason) for reason in distinct(outcome.reasons))

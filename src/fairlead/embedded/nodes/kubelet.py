@@ -14,9 +14,10 @@ import msgspec
 import fairlead
 from fairlead.embedded.nodes import logs
 from fairlead.embedded.nodes.devices import NoDevice, choose, told_of, visible_devices
+from fairlead.embedded.nodes.forwards import PortForward
 from fairlead.embedded.nodes.machine import NodeSpec
 from fairlead.embedded.nodes.runtime import CannotStart, Ended, Runtime
-from fairlead.embedded.store.status import bad_request, unsupported
+from fairlead.embedded.store.status import bad_request
 from fairlead.kube.cache import Cache, Key
 from fairlead.kube.client import Client, LogOptions
 from fairlead.kube.errors import AlreadyExists
@@ -103,8 +104,13 @@ class Kubelet:
             raise bad_request(str(error)) from error
 
     async def port_forward(self, pod: dict[str, Any], port: int) -> Duplex:
-        """Not needed here: a process listens on this machine already."""
-        raise unsupported("port-forward to an embedded node: its processes listen on this machine")
+        """One connection to a port of a pod's process, which shares the network of this machine."""
+        if self._nodes[pod["spec"]["nodeName"]].runtime == "simulated":
+            raise bad_request("This node is simulated: nothing runs there that could listen.")
+        try:
+            return await PortForward.start(port)
+        except CannotStart as error:
+            raise bad_request(str(error)) from error
 
     # pods
 

@@ -24,6 +24,7 @@ from fairlead.wire.agent import (
     Hello,
     Observed,
     Received,
+    Welcome,
     decode_from_agent,
     encode,
 )
@@ -55,6 +56,7 @@ async def control(socket: WebSocket) -> None:
         await agents.hello(context, cluster_id, first)
         await _converse(context, socket, cluster_id, first)
     except Denied as error:
+        _log.warning("agent refused", cluster=cluster_id, code=error.code, message=str(error))
         await socket.close(REFUSED, error.message[:120])
     except msgspec.MsgspecError as error:
         _log.warning("agent sent a malformed frame", cluster=cluster_id, error=str(error))
@@ -73,7 +75,7 @@ async def channel(socket: WebSocket, channel_id: str) -> None:
     await socket.accept()
     try:
         token = socket.headers.get("authorization", "").partition(" ")[2]
-        cluster_id, named = context.tokens.channel_of(token, now=context.now())
+        cluster_id, named = context.grants.channel_of(token, now=context.now())
         if named != channel_id:
             raise Denied("The grant is for another channel.")
         end = context.channels.dial(channel_id, cluster_id)
@@ -94,7 +96,7 @@ async def channel(socket: WebSocket, channel_id: str) -> None:
 
 async def _converse(context: Context, socket: WebSocket, cluster_id: str, first: Hello) -> None:
     """Listens and tells until either ends: an agent that is heard but told nothing would never notice."""
-    line = context.agents.connect(cluster_id)
+    line = context.agents.connect(cluster_id, first.connection)
     context.watch.publish(
         "clusters", "upsert", cluster_id, ("clusters", cluster_id), {"id": cluster_id, "state": "Connected"}
     )
@@ -151,6 +153,7 @@ async def _text(socket: WebSocket) -> str | bytes:
 async def _send(context: Context, socket: WebSocket, cluster_id: str, line: Line, applied: int) -> None:
     """Everything first, then what changes, each time something does."""
     sent, full = applied, True
+    await socket.send_text(encode(Welcome(grant_key=context.grants.public)))
     while True:
         line.wake.clear()
         while line.opens:

@@ -12,6 +12,7 @@ from fairlead.runtime.disk import shortage
 from fairlead.server.api import access, accounts, agent, clusters, health, live, organisation, problems, web, workloads
 from fairlead.server.api.compat import UnwrapDoubleJson
 from fairlead.server.api.notices import Notices
+from fairlead.server.auth.grants import Grants
 from fairlead.server.auth.tokens import Tokens
 from fairlead.server.config import ServerConfig
 from fairlead.server.db.database import Database
@@ -27,6 +28,7 @@ def create_context(config: ServerConfig, now: Callable[[], float]) -> Context:
         config=config,
         database=Database(config.database_url),
         tokens=Tokens(config.signing_key),
+        grants=Grants(config.signing_key),
         now=now,
         watch=Watch(),
         channels=Channels(),

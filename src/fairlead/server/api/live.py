@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -21,8 +22,8 @@ from fairlead.server.api.problems import document, status_of
 from fairlead.server.api.sockets import open_until_done
 from fairlead.server.services import clusters, feed, nodes, streams, workloads
 from fairlead.server.services.channels import Channel, ChannelFailed
-from fairlead.server.services.context import Context
 from fairlead.server.services.watch import Event
+from fairlead.wire.agent import DATA, NO_MORE
 from fairlead.wire.rest import workloads as rest
 
 router = APIRouter(prefix="/api/fairlead/v1", tags=["fairlead"])
@@ -113,31 +114,66 @@ async def run_command(
     socket: WebSocket, workload_id: str, command: Annotated[list[str], Query()], pod: str = ""
 ) -> None:
     """A command beside the workload: binary messages are its input and output; the last text message is `{"exit_code"}`."""
-    context = context_of(socket)
     await socket.accept()
-    async with open_until_done(socket, "exec"):
-        try:
-            who = await principal_of(socket)
-            channel = await streams.open_exec(context, who, workload_id, pod=pod, command=tuple(command))
-            await _run(context, socket, channel)
-        except FairleadError as error:
-            _log.info("exec failed", workload=workload_id, code=error.code, message=str(error))
-            status = 409 if isinstance(error, ChannelFailed) else status_of(error)
-            told = document(status, error.message, details=error.hint, reason=error.code)
-            await socket.send_text(orjson.dumps({"error": told}).decode())
+    async with open_until_done(socket, "exec"), _told(socket, "exec", workload_id):
+        context, who = context_of(socket), await principal_of(socket)
+        async with streams.exec_channel(context, who, workload_id, pod=pod, command=tuple(command)) as channel:
+            await _joined(socket, channel, _shown)
 
 
-async def _run(context: Context, socket: WebSocket, channel: Channel) -> None:
-    typing = asyncio.create_task(_typed(socket, channel.to_agent), name="exec-input")
+@router.websocket("/workloads/{workload_id}/port-forward")
+async def forward_port(
+    socket: WebSocket, workload_id: str, port: Annotated[int, Query(ge=1, le=65535)], pod: str = ""
+) -> None:
+    """One connection to a port of a pod: binary messages are its bytes; the text "eof", of either side, that it sends no more."""
+    await socket.accept()
+    async with open_until_done(socket, "port-forward"), _told(socket, "port-forward", workload_id):
+        context, who = context_of(socket), await principal_of(socket)
+        async with streams.port_channel(context, who, workload_id, pod=pod, port=port) as channel:
+            await _joined(socket, channel, _passed)
+
+
+@asynccontextmanager
+async def _told(socket: WebSocket, what: str, workload_id: str) -> AsyncIterator[None]:
+    """Says what failed as the last message."""
     try:
-        async for message in channel.messages():
-            if message.startswith(b"\x01exit:"):
-                await socket.send_text(orjson.dumps({"exit_code": int(message[6:])}).decode())
-            else:
-                await socket.send_bytes(message)
+        yield
+    except FairleadError as error:
+        _log.info("channel failed", what=what, workload=workload_id, code=error.code, message=str(error))
+        status = 409 if isinstance(error, ChannelFailed) else status_of(error)
+        told = document(status, error.message, details=error.hint, reason=error.code)
+        await socket.send_text(orjson.dumps({"error": told}).decode())
+
+
+async def _joined(
+    socket: WebSocket, channel: Channel, show: Callable[[WebSocket, Channel], Coroutine[Any, Any, None]]
+) -> None:
+    """Until the agent has said all, or whoever asked is gone."""
+    typing = asyncio.create_task(_typed(socket, channel.to_agent), name="channel-input")
+    showing = asyncio.create_task(show(socket, channel), name="channel-output")
+    try:
+        await asyncio.wait({typing, showing}, return_when=asyncio.FIRST_COMPLETED)
+        if showing.done():
+            showing.result()
     finally:
         typing.cancel()
-        context.channels.close(channel)
+        showing.cancel()
+
+
+async def _shown(socket: WebSocket, channel: Channel) -> None:
+    async for message in channel.messages():
+        if message.startswith(b"\x01exit:"):
+            await socket.send_text(orjson.dumps({"exit_code": int(message[6:])}).decode())
+        else:
+            await socket.send_bytes(message)
+
+
+async def _passed(socket: WebSocket, channel: Channel) -> None:
+    async for message in channel.messages():
+        if message == NO_MORE:
+            await socket.send_text("eof")
+        else:
+            await socket.send_bytes(message[len(DATA) :])
 
 
 async def _typed(socket: WebSocket, to_agent: asyncio.Queue[bytes | None]) -> None:

@@ -1,4 +1,4 @@
-"""Bearer tokens and channel grants: JSON Web Tokens signed with the server's key.
+"""Bearer tokens: JSON Web Tokens signed with the server's key.
 
 Existing clients decode the payload with plain base64, so claims are ASCII words without `~`, `?` and `>`; the key's claims below are
 ids and numbers only.
@@ -18,7 +18,7 @@ _ALGORITHM = "HS256"
 
 
 class Tokens:
-    """Signs and reads tokens of two uses, which cannot be taken for one another."""
+    """Signs and reads them."""
 
     def __init__(self, signing_key: bytes) -> None:
         self._key = OctKey.import_key(signing_key)
@@ -27,24 +27,12 @@ class Tokens:
         """A bearer token for the REST API."""
         return self._sign({"use": "access", "sub": user_id, "iat": int(now), "exp": int(now) + seconds})
 
-    def grant(self, cluster_id: str, channel: str, *, now: float, seconds: int) -> str:
-        """Lets that cluster's agent dial that one channel."""
-        return self._sign({"use": "grant", "sub": cluster_id, "channel": channel, "exp": int(now) + seconds})
-
     def user_of(self, token: str, *, now: float) -> str:
         """The user id a bearer token speaks for.
 
         Raises: SignedOut where it is not ours, or over.
         """
         return str(self._read(token, "access", now)["sub"])
-
-    def channel_of(self, token: str, *, now: float) -> tuple[str, str]:
-        """(cluster id, channel) a grant was made for.
-
-        Raises: SignedOut where it is not ours, or over.
-        """
-        claims = self._read(token, "grant", now)
-        return str(claims["sub"]), str(claims["channel"])
 
     def _sign(self, claims: dict[str, Any]) -> str:
         return jwt.encode({"alg": _ALGORITHM}, claims, self._key)

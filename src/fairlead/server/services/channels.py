@@ -68,6 +68,7 @@ class Channels:
 
     def __init__(self) -> None:
         self._open: dict[str, Channel] = {}
+        self._kept: set[asyncio.Task[None]] = set()
 
     def open(self, cluster_id: str, user_id: str = "") -> Channel:
         """A new channel of that user to that cluster; close it in `finally`."""
@@ -90,6 +91,11 @@ class Channels:
         """Ends everything that user has open."""
         for channel in [channel for channel in self._open.values() if channel.user_id == user_id]:
             channel.revoke()
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Owns what has to be done after a channel, though whoever asked for it is gone."""
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
 
     def close(self, channel: Channel) -> None:
         """Ends it for both sides."""

@@ -10,7 +10,9 @@ from fairlead.wire.agent import Open
 class Line:
     """What waits to be sent on one connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: str) -> None:
+        self.connection = connection
+        """The agent's own word for it."""
         self.wake = asyncio.Event()
         self.opens: list[Open] = []
 
@@ -25,9 +27,14 @@ class Agents:
         """Whether that cluster's agent is on the line."""
         return cluster_id in self._lines
 
-    def connect(self, cluster_id: str) -> Line:
+    def connection_of(self, cluster_id: str) -> str | None:
+        """The word for its connection that the agent gave; None while it is not on the line."""
+        line = self._lines.get(cluster_id)
+        return None if line is None else line.connection
+
+    def connect(self, cluster_id: str, connection: str = "") -> Line:
         """Registers a connection; the newest one of a cluster is the one that is woken."""
-        line = self._lines[cluster_id] = Line()
+        line = self._lines[cluster_id] = Line(connection)
         return line
 
     def disconnect(self, cluster_id: str, line: Line) -> None:
@@ -40,11 +47,8 @@ class Agents:
         if cluster_id in self._lines:
             self._lines[cluster_id].wake.set()
 
-    def ask(self, cluster_id: str, frame: Open) -> bool:
-        """Asks the agent to open a channel; False where it is not on the line."""
-        line = self._lines.get(cluster_id)
-        if line is None:
-            return False
+    def ask(self, cluster_id: str, frame: Open) -> None:
+        """Asks the agent, which is on the line, to open a channel."""
+        line = self._lines[cluster_id]
         line.opens.append(frame)
         line.wake.set()
-        return True

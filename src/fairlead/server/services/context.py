@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fairlead.server.auth.grants import Grants
 from fairlead.server.auth.permissions import Principal
 from fairlead.server.auth.tokens import Tokens
 from fairlead.server.config import ServerConfig
@@ -25,6 +26,7 @@ class Context:
     config: ServerConfig
     database: Database
     tokens: Tokens
+    grants: Grants
     now: Callable[[], float]
     watch: Watch
     channels: Channels

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from fairlead.runtime.errors import Conflict, NotFound, Unreachable
+from fairlead.runtime.errors import Conflict, NotFound
 from fairlead.server.auth.permissions import Principal
 from fairlead.server.db import org
 from fairlead.server.db.records import Workload
 from fairlead.server.services import views, workloads
 from fairlead.server.services.channels import Channel, ChannelFailed
-from fairlead.server.services.context import Context, record_event
+from fairlead.server.services.context import Context
 from fairlead.server.services.explanations import discreet, settled
+from fairlead.server.services.grants import audited, opened
 from fairlead.wire.agent import Open, PodRow
 from fairlead.wire.rest.workloads import LogQuery
-
-_GRANT_SECONDS = 30
 
 
 async def logs(
@@ -95,9 +94,8 @@ async def explain(context: Context, principal: Principal, workload_id: str) -> d
             hint="Ask again in a moment; `fairlead status` tells whether the cluster is connected.",
             code="not-yet",
         )
-    told = b"".join(
-        [part async for part in _serve(context, principal, workload, _open(workload, "explain", workload.name))]
-    )
+    asked = _open(workload, "explain", workload.name)
+    told = b"".join([part async for part in ask_cluster(context, principal, workload.cluster_id, asked)])
     async with context.database.read() as c:
         scope = principal.require("read", "workloads")
         seen = {u.namespace for u in await org.units(c, "project", scope, cluster_id=workload.cluster_id)}
@@ -105,61 +103,53 @@ async def explain(context: Context, principal: Principal, workload_id: str) -> d
     return {"message": shown.phase_message, **answer, "simulated": shown.simulated}
 
 
-@contextmanager
-def _channel(context: Context, principal: Principal, cluster_id: str) -> Any:
-    channel = context.channels.open(cluster_id, principal.user_id)
-    try:
-        yield channel
-    finally:
-        context.channels.close(channel)
-
-
-async def open_exec(
+@asynccontextmanager
+async def exec_channel(
     context: Context, principal: Principal, workload_id: str, *, pod: str, command: tuple[str, ...]
-) -> Channel:
-    """A channel to a command run beside the workload; close it with `context.channels.close`.
+) -> AsyncIterator[Channel]:
+    """A channel to a command run beside the workload.
 
     Raises: NotFound, Conflict where nothing runs, Unreachable.
     """
     principal.require("create", "exec")
     workload, chosen = await _pod(context, principal, workload_id, pod, running=True)
     principal.require("create", "exec", project=workload.project_id)
-    async with context.database.write() as c:
-        entity = ("workload", workload.id, workload.name)
-        await record_event(context, c, principal, "exec", entity, pod=chosen.name, command=list(command))
-    channel = context.channels.open(workload.cluster_id, principal.user_id)
-    try:
-        _ask(context, workload.cluster_id, channel, _open(workload, "exec", chosen.name, command=command))
-    except Unreachable:
-        context.channels.close(channel)
-        raise
-    return channel
+    async with audited(context, principal, workload, _open(workload, "exec", chosen.name, command=command)) as channel:
+        yield channel
 
 
-def _serve(context: Context, principal: Principal, workload: Workload, frame: Open) -> AsyncIterator[bytes]:
-    return ask_cluster(context, principal, workload.cluster_id, frame)
+@asynccontextmanager
+async def port_channel(
+    context: Context, principal: Principal, workload_id: str, *, pod: str, port: int
+) -> AsyncIterator[Channel]:
+    """A channel that is one connection to a port of the workload.
+
+    Raises: NotFound, Conflict where nothing runs, Unreachable.
+    """
+    principal.require("create", "port-forward")
+    workload, chosen = await _pod(context, principal, workload_id, pod, running=True)
+    principal.require("create", "port-forward", project=workload.project_id)
+    async with audited(
+        context, principal, workload, _open(workload, "port-forward", chosen.name, port=port)
+    ) as channel:
+        yield channel
 
 
-async def ask_cluster(context: Context, principal: Principal, cluster_id: str, frame: Open) -> AsyncIterator[bytes]:
-    """What the agent of the cluster answers, to its end. Raises: Unreachable, with the agent's words where it has some."""
-    with _channel(context, principal, cluster_id) as channel:
-        _ask(context, cluster_id, channel, frame)
+async def _serve(context: Context, principal: Principal, workload: Workload, frame: Open) -> AsyncIterator[bytes]:
+    """What a log holds, to its end."""
+    async with audited(context, principal, workload, frame) as channel:
         async for message in channel.messages():
             yield message
 
 
-def _ask(context: Context, cluster_id: str, channel: Channel, frame: Open) -> None:
-    grant = context.tokens.grant(cluster_id, channel.id, now=context.now(), seconds=_GRANT_SECONDS)
-    asked = Open(**{f: getattr(frame, f) for f in frame.__struct_fields__} | {"channel": channel.id, "grant": grant})
-    if not context.agents.ask(cluster_id, asked):
-        raise Unreachable(
-            "The cluster is not connected, so its logs and shells cannot be reached.",
-            hint="Workloads in it keep running. Try again when `fairlead status` says connected.",
-            code="cluster-away",
-        )
+async def ask_cluster(context: Context, principal: Principal, cluster_id: str, frame: Open) -> AsyncIterator[bytes]:
+    """What the agent of the cluster answers, to its end. Raises: Unreachable, with the agent's words where it has some."""
+    async with opened(context, principal, cluster_id, frame) as channel:
+        async for message in channel.messages():
+            yield message
 
 
-def _open(workload: Workload, kind: Literal["logs", "exec", "explain"], name: str, **more: Any) -> Open:
+def _open(workload: Workload, kind: Literal["logs", "exec", "port-forward", "explain"], name: str, **more: Any) -> Open:
     return Open(channel="", grant="", kind=kind, namespace=workload.namespace, name=name, **more)
 
 
