@@ -16,7 +16,7 @@ from tests.kubernetes.processes import Cluster, Process, processes, until
 from tests.kubernetes.roles import until as eventually
 from tests.parts.apiserver import ApiServer, api_server, free_ports
 from tests.parts.build import Unavailable
-from tests.parts.debian import install
+from tests.parts.debian import program
 
 from fairlead.kube.client import Client, Limits
 from fairlead.objects import fields, kinds
@@ -138,14 +138,11 @@ async def _remains(holds: Callable[[], bool]) -> bool:
 
 def _faketime() -> str:
     """Path of the library that shifts a process's clock."""
-    found = list(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not found:
-        try:
-            install("faketime", "libfaketime")
-        except Unavailable as reason:
-            pytest.skip(str(reason))
-        found = list(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    return str(found[0])
+    try:
+        program("faketime", "faketime")
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    return str(next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))
 
 
 async def _a_node(client: Client, name: str) -> None:

@@ -21,6 +21,7 @@ from tests.parts.helm import helm
 PROGRAMS = (
     ("chromium", "chromium"),
     ("mmdebstrap", "mmdebstrap"),
+    ("faketime", "faketime"),
     *podman.PROGRAMS,
     *proxies.PROGRAMS,
     *registry.PROGRAMS,
