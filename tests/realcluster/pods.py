@@ -1,4 +1,4 @@
-"""Pods for a cluster without a scheduler: made, bound by hand, waited for."""
+"""Pods of a cluster: made, bound by hand where the node is said, waited for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import msgspec
 from tests.parts.cluster.images import BUSYBOX
 from tests.parts.cluster.simulated_gpus import RESOURCE
 
@@ -35,7 +36,8 @@ async def run_on(client: Client, node: str, pod: tuple[str, str], spec: PodSpec,
     """Give the pod (namespace, name), made and bound to the node."""
     namespace, name = pod
     await until(lambda: client.list(SERVICE_ACCOUNT, namespace), lambda found: bool(found.items))
-    made = await client.create(POD, Pod(metadata=ObjectMeta(name=name, labels=labels), spec=spec), namespace)
+    unplaced = msgspec.structs.replace(spec, scheduler_name="nobody")
+    made = await client.create(POD, Pod(metadata=ObjectMeta(name=name, labels=labels), spec=unplaced), namespace)
     await client.bind(name, namespace, node, uid=made.metadata.uid)
     return made
 

@@ -38,8 +38,6 @@ async def test_the_pods_of_a_deployment_run_and_log(client: Client, namespace: s
     web: JsonObject = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
     await client.create(DEPLOYMENT, web, namespace)
     made = await until(lambda: client.list(POD, namespace), lambda found: len(found.items) == 2)
-    for pod, node in zip(made.items, ("node-1", "node-2"), strict=True):
-        await client.bind(pod.metadata.name, namespace, node, uid=pod.metadata.uid)
     for pod in made.items:
         await in_phase(client, namespace, pod.metadata.name, "Running")
         assert await until(partial(output, client, namespace, pod.metadata.name), bool) == "hello\n"
@@ -110,7 +108,6 @@ async def test_a_job_completes(client: Client, namespace: str) -> None:
     job = Job(metadata=ObjectMeta(name="sums"), spec=JobSpec(completions=1, template=a_template("expr 1 + 1")))
     await client.create(JOB, job, namespace)
     made = await until(lambda: client.list(POD, namespace), lambda found: bool(found.items))
-    await client.bind(made.items[0].metadata.name, namespace, "node-1", uid=made.items[0].metadata.uid)
     done = await until(lambda: client.get(JOB, "sums", namespace), lambda it: it.status.succeeded == 1)
     await until(
         lambda: client.get(JOB, "sums", namespace),
