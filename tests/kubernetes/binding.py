@@ -23,9 +23,7 @@ async def everything(client: Client) -> None:
     await _tell(client, "half")
     await _until(lambda: _is_bound(client, "half"))
     await client.delete(kinds.POD, "half", NAMESPACE, grace_seconds=0)
-    await _until(lambda: _none(client))
-    for pod in (await client.list(kinds.POD, RESERVATIONS)).items:  # as its kubelet lets it go
-        await client.delete(kinds.POD, pod.metadata.name, RESERVATIONS, grace_seconds=0)
+    await _given_back(client)
     await _shares(client, "refused", "0.9")
     await _until(lambda: _reservation(client, "refused"))
     holder: Any = await _reservation(client, "refused")
@@ -35,7 +33,7 @@ async def everything(client: Client) -> None:
     await _claims(client)
     for name in ("refused", "made", "found"):
         await client.delete(kinds.POD, name, NAMESPACE, grace_seconds=0)
-    await _until(lambda: _none(client))
+    await _given_back(client)
 
 
 async def _claims(client: Client) -> None:
@@ -115,6 +113,13 @@ async def _selected(client: Client, name: str) -> bool:
 
 async def _kept(client: Client, name: str) -> bool:
     return (await client.get(kinds.VOLUME, name)).spec.claim_ref is not None
+
+
+async def _given_back(client: Client) -> None:
+    """The binder has ended what nobody uses, and the kubelet has let it go."""
+    await _until(lambda: _none(client))
+    for pod in (await client.list(kinds.POD, RESERVATIONS)).items:
+        await client.delete(kinds.POD, pod.metadata.name, RESERVATIONS, grace_seconds=0)
 
 
 async def _none(client: Client) -> bool:
