@@ -12,6 +12,7 @@ from fairlead.cluster.scheduler.assumed import Assumed, Seen
 from fairlead.cluster.scheduler.budgets import kept
 from fairlead.cluster.scheduler.claims import NOTHING, Claims
 from fairlead.cluster.scheduler.learned import Learned
+from fairlead.cluster.scheduler.requests import Requests, is_for
 from fairlead.cluster.scheduler.unsupported import unsupported
 from fairlead.kube.cache import Cache, Key
 from fairlead.kube.client import Client
@@ -66,7 +67,7 @@ class World:
         self.pools: Cache[org.NodePool] = Cache(client, kinds.NODE_POOL)
         self.topologies: Cache[kai.Topology] = Cache(client, kinds.TOPOLOGY)
         self.namespaces: Cache[builtin.Namespace] = Cache(client, kinds.NAMESPACE)
-        self.requests: Cache[kai.BindRequest] = Cache(client, kinds.BIND_REQUEST)
+        self.requests = Requests(client)
         self.claims = Claims(client, self._claims_changed)
         self.budgets: Cache[builtin.PodDisruptionBudget] = Cache(client, kinds.DISRUPTION_BUDGET)
         self.assumed = Assumed()
@@ -106,7 +107,7 @@ class World:
             self.budgets,
             *(self.claims.caches() if self._options.has_binder else ()),
         )
-        found = (self.nodes, self.pods, self.queues, self.groups, self.requests, *about)
+        found = (self.nodes, self.pods, self.queues, self.groups, self.requests.cache, *about)
         return found  # type: ignore[return-value]  # run only
 
     def pool_names(self) -> tuple[str, ...]:
@@ -134,7 +135,7 @@ class World:
         for pod in self.pods:
             ending = pod.metadata.deletion_timestamp is not None or _has_ended(pod)
             seen[pod.metadata.uid] = Seen(
-                is_placed=bool(pod.spec.node_name) or _has_ended(pod) or self._request_of(pod) is not None,
+                is_placed=bool(pod.spec.node_name) or _has_ended(pod) or self.requests.of(pod) is not None,
                 is_ending=ending,
                 hold=observe.hold_of(pod.metadata),
             )
@@ -164,30 +165,15 @@ class World:
     def failed_requests(self) -> list[tuple[kai.BindRequest, str]]:
         """Requests that the binder could not do, each with the UID of the group of its pod; empty for a pod that is gone."""
         found = []
-        for request in self.requests:
-            if request.status.phase == "Failed":
-                pod = self.pods.get(request.spec.pod_name, request.metadata.namespace)
-                found.append((request, self._group_uid(pod) if pod and _is_for(request, pod) else ""))
+        for request in self.requests.failed():
+            pod = self.pods.get(request.spec.pod_name, request.metadata.namespace)
+            found.append((request, self._group_uid(pod) if pod and is_for(request, pod) else ""))
         return found
 
     def _group_uid(self, pod: objects.Pod) -> str:
         named = pod.metadata.annotations.get(fields.POD_GROUP)
         group = self.groups.get(named, pod.metadata.namespace) if named else None
         return group.metadata.uid if group else pod.metadata.uid
-
-    def _request_of(self, pod: objects.Pod) -> kai.BindRequest | None:
-        """What the binder is asked to do for the pod, or could not do."""
-        request = self.requests.get(pod.metadata.name, pod.metadata.namespace)
-        return request if request and _is_for(request, pod) else None
-
-    def _being_bound(self, pod: objects.Pod, value: Pod) -> Pod:
-        """The pod at the place the binder was asked to give it, if it was and the node is still there."""
-        request = self._request_of(pod)
-        if request is None or request.status.phase == "Failed" or self.nodes.get(request.spec.selected_node) is None:
-            return value
-        shared = tuple(GpuGroup(g) for g in request.spec.selected_gpu_groups)
-        node = NodeName(request.spec.selected_node)
-        return msgspec.structs.replace(value, status=PodStatus.BINDING, node=node, shared=shared)
 
     def present(self) -> frozenset[str]:
         """UIDs of all groups there are: pod groups, and pods, which may be groups of their own."""
@@ -258,7 +244,7 @@ class World:
             group = gang or observe.lone_group(pod)
             groups.setdefault(group.uid, group)
             value = observe.pod_value(pod, group.uid, self._class(key, pod), status)
-            pods.append(self._being_bound(pod, value) if status is PodStatus.PENDING else value)
+            pods.append(self.requests.placed(pod, value, self.nodes) if status is PodStatus.PENDING else value)
             if pod.spec.node_name and len(self.budgets):
                 placed.setdefault(group.uid, []).append(pod)
             if status <= PodStatus.PENDING and (why := self._refusal(key, pod)):
@@ -336,11 +322,6 @@ class World:
             self._unsupported[key] = why
         elif keys := company.keys_of(pod.spec):
             self._selects[key] = keys
-
-
-def _is_for(request: kai.BindRequest, pod: objects.Pod) -> bool:
-    """Whether that very pod is meant, not an earlier one of its name."""
-    return any(owner.uid == pod.metadata.uid for owner in request.metadata.owner_references)
 
 
 def _has_ended(pod: objects.Pod) -> bool:
