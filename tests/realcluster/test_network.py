@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import ssl
@@ -52,6 +53,44 @@ async def test_a_pod_reaches_the_api_server_where_kubernetes_tells_it_to(client:
     await run_on(client, "node-1", (namespace, "asks"), a_spec(f"{asks}; {shows}"))
     await in_phase(client, namespace, "asks", "Succeeded")
     assert (await output(client, namespace, "asks")).split() == ["ca.crt", "namespace", "token"]
+
+
+async def test_ports_of_a_pod_are_reached_several_at_once_with_much_to_say(client: Client, namespace: str) -> None:
+    spec = a_spec("mkdir /tmp/www && head -c 8388608 /dev/zero > /tmp/www/zeros && exec httpd -f -p 8080 -h /tmp/www")
+    await run_on(client, "node-2", (namespace, "serves"), spec)
+
+    async def asked() -> bytes:
+        session = await client.port_forward("serves", namespace, 8080)
+        answer = b""
+        try:
+            await session.send(b"GET /zeros HTTP/1.0\r\n\r\n")
+            while piece := await session.receive():
+                answer += piece
+        finally:
+            await session.close()
+        return answer
+
+    async def failure() -> str:
+        try:
+            return "" if await asked() else "it said nothing"
+        except FairleadError as error:
+            return str(error)
+
+    async def unheard() -> str:
+        session = await client.port_forward("serves", namespace, 8081)
+        try:
+            return str(await session.receive())
+        except FairleadError as error:
+            return str(error)
+        finally:
+            await session.close()
+
+    await in_phase(client, namespace, "serves", "Running")
+    await until(failure, lambda told: not told)
+    for answer in await asyncio.gather(asked(), asked(), asked()):
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert (b" 200 OK" in head, body.count(0), len(body)) == (True, 8 << 20, 8 << 20)
+    assert "8081" in await unheard()
 
 
 async def test_a_command_runs_in_a_pod(client: Client, namespace: str) -> None:

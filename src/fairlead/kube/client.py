@@ -244,7 +244,8 @@ class Client:
             method=verb.method,
             path=POD.path(name, namespace, verb.subresource),
             query=tuple(query),
-            headers={"sec-websocket-protocol": protocol},
+            # the kubelet answers 406 to one who wants JSON
+            headers={"sec-websocket-protocol": protocol, "accept": "*/*"},
         )
         try:
             async with asyncio.timeout(self.limits.call):

@@ -108,7 +108,9 @@ class HttpTransport:
         """Give the refusal with its words: a handshake keeps only the status, asked plainly the server explains."""
         plain = {key: value for key, value in request.headers.items() if not key.startswith("sec-")}
         answer = await self.request(msgspec.structs.replace(request, headers=plain))
-        return answer if answer.status == status else Response(status=status, body=b"the server refused to upgrade")
+        if answer.status == status:
+            return answer
+        return Response(status=status, body=b"the server refused to upgrade the connection (%d)" % status)
 
     async def close(self) -> None:
         """Let go of all connections."""
