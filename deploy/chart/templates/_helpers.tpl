@@ -117,7 +117,7 @@ spec:
         {{- with .volumes }}{{ . | nindent 8 }}{{- end }}
 {{- if gt (int .values.replicas) 1 }}
 ---
-apiVersion: {{ ternary "policy/v1" "policy/v1beta1" ($root.Capabilities.APIVersions.Has "policy/v1/PodDisruptionBudget") }}
+apiVersion: {{ ternary "policy/v1" "policy/v1beta1" ($root.Capabilities.APIVersions.Has "policy/v1") }}
 kind: PodDisruptionBudget
 metadata:
   name: fairlead-{{ .role }}
