@@ -23,17 +23,19 @@ from tests.parts.helm import helm
 
 STATE = Path(tempfile.gettempdir()) / "fairlead-make-cluster.json"
 LOG = STATE.with_suffix(".log")
-_ORGANISATION = "\n---\n".join(
-    json.dumps(
+_ORGANISATION = {
+    "apiVersion": "v1",
+    "kind": "List",
+    "items": [
         {
             "apiVersion": "fairlead.dev/v1alpha1",
             "kind": kind,
             "metadata": {"name": name},
             "spec": {"resources": [{"gpu": {"deserved": GPUS * 1000}}]},
         }
-    )
-    for kind, name in (("Department", "default"), ("Project", "team"))
-)
+        for kind, name in (("Department", "default"), ("Project", "team"))
+    ],
+}
 """A project that names no department is of the department `default`."""
 _OURS = json.dumps({"spec": {"schedulerName": "fairlead"}})
 
@@ -100,7 +102,7 @@ def _install(running: Cluster) -> None:
     homes = {f"HELM_{name}_HOME": str(running.folder / "helm" / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
     env = {**os.environ, **homes, "KUBECONFIG": str(running.kubeconfig)}
     run_with(env, str(helm(3)), *words, values)
-    run_with(env, "kubectl", "apply", "-f", "-", given=_ORGANISATION)
+    run_with(env, "kubectl", "apply", "-f", "-", given=json.dumps(_ORGANISATION))
 
 
 def run_with(env: dict[str, str], *command: str, given: str = "") -> None:
