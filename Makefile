@@ -19,7 +19,7 @@ up: ## build, start Fairlead on this machine (PORT=8470), run a sample workload
 down: $(RUNTIME) ## stop what `make up` started; data stays
 	@$(BIN)/fairlead down
 
-cluster: $(DEV) ## start a real Kubernetes cluster on this machine (root): two nodes, simulated GPUs
+cluster: $(DEV) $(PAGES) ## start a real Kubernetes cluster on this machine (root), Fairlead on it: two nodes, simulated GPUs
 	@$(BIN)/python -m tests.parts.cluster up
 
 cluster-down: $(DEV) ## stop what `make cluster` started, and remove it

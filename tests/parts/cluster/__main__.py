@@ -1,8 +1,9 @@
-"""`python -m tests.parts.cluster up|down` (`make cluster`, `make cluster-down`): a real cluster to try things on."""
+"""`python -m tests.parts.cluster up|down` (`make cluster`, `make cluster-down`): a real cluster with the product on it."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,16 +12,32 @@ import time
 from pathlib import Path
 
 import psutil
-from tests.parts import install
+from tests.parts import image, install
 from tests.parts.build import Unavailable
 from tests.parts.cluster.cluster import Cluster, cluster
 from tests.parts.cluster.images import BUSYBOX
 from tests.parts.cluster.nodes import GPUS
 from tests.parts.cluster.programs import unfit
 from tests.parts.cluster.slots import slot
+from tests.parts.helm import helm
 
 STATE = Path(tempfile.gettempdir()) / "fairlead-make-cluster.json"
 LOG = STATE.with_suffix(".log")
+_ORGANISATION = {
+    "apiVersion": "v1",
+    "kind": "List",
+    "items": [
+        {
+            "apiVersion": "fairlead.dev/v1alpha1",
+            "kind": kind,
+            "metadata": {"name": name},
+            "spec": {"resources": [{"gpu": {"deserved": GPUS * 1000}}]},
+        }
+        for kind, name in (("Department", "default"), ("Project", "team"))
+    ],
+}
+"""A project that names no department is of the department `default`."""
+_OURS = json.dumps({"spec": {"schedulerName": "fairlead"}})
 
 
 def main() -> int:
@@ -39,7 +56,7 @@ def up() -> int:
         return 1
     if _running() is None:
         install.cluster_parts()
-        print("Starting a control plane and two nodes ...", file=sys.stderr, flush=True)
+        print("Starting a control plane and two nodes, and installing Fairlead ...", file=sys.stderr, flush=True)
         if not _start():
             print(f"The cluster did not start. {LOG} ends with:\n{LOG.read_text()[-4000:]}", file=sys.stderr)
             return 1
@@ -65,13 +82,34 @@ def serve() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with cluster() as running:
+            _install(running)
             _serve(running)
-    except Unavailable as error:
+    except (Unavailable, RuntimeError) as error:
         print(error, flush=True)
         return 1
     finally:
         STATE.unlink(missing_ok=True)
     return 0
+
+
+def _install(running: Cluster) -> None:
+    """The product, as docs/howto/install-on-a-cluster.md has it, and a project. Raises: Unavailable, RuntimeError."""
+    running.load_image(image.image())
+    repository, _, tag = image.NAME.partition(":")
+    chart = image.ROOT / "deploy" / "chart"
+    words = ["install", "fairlead", str(chart), "--namespace=fairlead", "--create-namespace", "--wait", "--timeout=10m"]
+    values = f"--set=image.repository={repository},image.tag={tag}"
+    homes = {f"HELM_{name}_HOME": str(running.folder / "helm" / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+    env = {**os.environ, **homes, "KUBECONFIG": str(running.kubeconfig)}
+    run_with(env, str(helm(3)), *words, values)
+    run_with(env, "kubectl", "apply", "-f", "-", given=json.dumps(_ORGANISATION))
+
+
+def run_with(env: dict[str, str], *command: str, given: str = "") -> None:
+    """Run a command to its end. Raises: RuntimeError with what it said."""
+    done = subprocess.run(command, env=env, input=given, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:3])} failed: {done.stderr.strip()}")
 
 
 def _serve(running: Cluster) -> None:
@@ -113,13 +151,13 @@ def _running() -> psutil.Process | None:
 
 def _greet(kubeconfig: str) -> None:
     print(f"""
-A real cluster runs on this machine: node-1 and node-2, with {GPUS} simulated GPUs each.
-It has no cluster DNS.
+A real cluster runs on this machine: node-1 and node-2, with {GPUS} simulated GPUs each; no cluster DNS.
+Fairlead is installed on it, and the project `team` has {GPUS} guaranteed GPUs.
 
   export KUBECONFIG={kubeconfig}
-  kubectl get nodes -L nvidia.com/gpu.product
-  kubectl run hello --image={BUSYBOX} --restart=Never -- echo hello
-  kubectl logs hello
+  kubectl -n fairlead get pods
+  kubectl -n runai-team run hello --image={BUSYBOX} --restart=Never --overrides='{_OURS}' -- env
+  kubectl -n runai-team logs hello
 
 `make cluster-down` ends it and removes all of it.""")
 
