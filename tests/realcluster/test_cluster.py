@@ -97,8 +97,9 @@ async def test_a_node_whose_kubelet_is_gone_becomes_not_ready(real_cluster: Clus
     node = real_cluster.nodes["node-2"]
     node.kubelet.kill()
     try:
-        lost = await until(lambda: client.get(NODE, node.name), lambda it: condition(it, "Ready") == "Unknown", 90)
-        assert any(taint.key == "node.kubernetes.io/unreachable" for taint in lost.spec.taints)
+        await until(lambda: client.get(NODE, node.name), lambda it: condition(it, "Ready") == "Unknown", 90)
+        unreachable = "node.kubernetes.io/unreachable"  # written by another loop, a moment later
+        await until(lambda: client.get(NODE, node.name), lambda it: any(t.key == unreachable for t in it.spec.taints))
     finally:
         node.kubelet.start()
         await until(lambda: client.get(NODE, node.name), lambda it: condition(it, "Ready") == "True")
