@@ -42,16 +42,18 @@ class Product:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The finished command."""
-        env = {**os.environ, "FAIRLEAD_URL": self.url, **self._key, "FAIRLEAD_DATA": str(self.cluster.folder / "none")}
         command = [sys.executable, "-m", "fairlead.cli.main", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=self.environment())
+
+    def environment(self) -> dict[str, str]:
+        """In which the command line finds the control plane and the person's key."""
+        return {**os.environ, "FAIRLEAD_URL": self.url, **self._key, "FAIRLEAD_DATA": str(self.cluster.folder / "none")}
 
     @contextlib.contextmanager
     def forwarded(self, name: str, port: int) -> Iterator[int]:
         """The port of this machine at which that of a workload is reached."""
         command = [sys.executable, "-m", "fairlead.cli.main", "port-forward", name, f"0:{port}", "-p", "team"]
-        env = {**os.environ, "FAIRLEAD_URL": self.url, **self._key, "FAIRLEAD_DATA": str(self.cluster.folder / "none")}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as running:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.environment()) as running:
             assert running.stdout is not None
             try:
                 yield int(running.stdout.readline().split(" -> ")[0].rpartition(":")[2])
