@@ -46,8 +46,8 @@ def forwarded(up: Cli, *ports: str) -> Iterator[tuple[subprocess.Popen[str], lis
 
 
 @pytest.fixture(scope="module")
-def served(up: Cli) -> int:
-    """The port on which a workload listens."""
+def served(up: Cli) -> Iterator[int]:
+    """The port on which a workload listens; it would outlive `fairlead down`."""
     (port,) = free_ports(1)
     command = (sys.executable, "-c", ANSWERS_AT_THE_END, str(port))
     up.ok("submit", "served", "-p", "team", "-i", "x", "-g", "0", "--wait", "--", *command)
@@ -55,7 +55,13 @@ def served(up: Cli) -> int:
     while True:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return port
+                break
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    yield port
+    up.ok("delete", "served", "-p", "team")
+    deadline = time.monotonic() + 30
+    while "served" in up.ok("list", "-p", "team"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
 

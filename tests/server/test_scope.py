@@ -313,6 +313,7 @@ async def test_an_open_log_ends_with_the_role_that_allowed_it(world: World) -> N
             await world.revoke(rule)
             with pytest.raises(aiohttp.ClientPayloadError):
                 await asyncio.wait_for(answer.content.read(), 10)
+            answer.close()
             assert (await asyncio.wait_for(end.receive(), 10)).type in (
                 aiohttp.WSMsgType.CLOSE,
                 aiohttp.WSMsgType.CLOSED,
