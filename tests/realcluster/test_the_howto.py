@@ -48,8 +48,8 @@ class Reader:
 
 
 def test_the_guide_installs_connects_and_takes_away(installed: Installed, tmp_path: Path) -> None:
-    blocks = re.findall(r"^```\n(.*?)^```", HOWTO.read_text(), re.M | re.S)
-    install, organise, register, connect, look = blocks
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", HOWTO.read_text(), re.M | re.S)
+    install, organise, register, connect, look = [block for language, block in fenced if not language]
     reader = Reader(installed, tmp_path)
     reader.types(install, **{"REGISTRY/fairlead": "localhost/fairlead,image.tag=test"})
     reader.types(organise)
