@@ -36,7 +36,6 @@ RANK: Final = "fairlead.dev/rank"
 ATTEMPT: Final = "fairlead.dev/attempt"
 ENDED: Final = "fairlead.dev/ended"
 TEMPLATE_HASH: Final = "fairlead.dev/template-hash"
-EVICTED_BY: Final = "fairlead.dev/evicted-by"
 EVICTION_REASON: Final = "fairlead.dev/eviction-reason"
 NODE_POOL_CHOICE: Final = "fairlead.dev/node-pools"
 CHECKPOINT_AT: Final = "fairlead.dev/checkpoint-at"
@@ -107,7 +106,6 @@ FIELDS: Final = (
         ENDED, "annotation", "workload", "Completed or Failed, whatever became of its pods", "controllers > controllers"
     ),
     _row(TEMPLATE_HASH, "annotation", "pod", "hash of what it was made from", "controllers > controllers"),
-    _row(EVICTED_BY, "annotation", "pod, workload", "who took the place", "scheduler, controllers > agent, cli"),
     _row(EVICTION_REASON, "annotation", "pod", "why it is moved", "scheduler > controllers, agent"),
     _row(NODE_POOL_CHOICE, "annotation", "workload, pod", "node pools in order", "user, controllers > scheduler"),
     _row(CHECKPOINT_AT, "annotation", "pod", "time of the last checkpoint", "user > scheduler"),
