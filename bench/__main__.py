@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import decisions, endtoend, pages, placement, plain, product, scale
+from bench import decisions, endtoend, listed, pages, placement, plain, product, scale
 from bench.rows import HEADER, HERE, Row, bounds, judged, line
 
 
@@ -42,6 +42,7 @@ def main() -> int:
 def _rows(options: argparse.Namespace) -> Iterator[Row]:
     yield from decisions.rows(options.only)
     yield from scale.rows(options.only)
+    yield from listed.rows(options.only)
     yield from endtoend.rows(options.only)
     yield from product.rows(options.only)
     yield from pages.rows(options.only)
