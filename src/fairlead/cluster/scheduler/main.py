@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from fairlead.cluster.scheduler.apply import Applier, Known
 from fairlead.cluster.scheduler.explained import to_json
+from fairlead.cluster.scheduler.groups import NEVER_FAILED, Retry
 from fairlead.cluster.scheduler.queues import QueueStatuses
 from fairlead.cluster.scheduler.shadow import Shadow
 from fairlead.cluster.scheduler.told import Told
 from fairlead.cluster.scheduler.verdicts import Verdicts
-from fairlead.cluster.scheduler.world import NEVER_FAILED, Retry, World, WorldOptions
+from fairlead.cluster.scheduler.world import World, WorldOptions
 from fairlead.kube.client import Client
 from fairlead.model import Plan, Policy, Snapshot, Warm
 from fairlead.objects import fields

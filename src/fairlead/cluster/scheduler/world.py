@@ -11,6 +11,7 @@ from fairlead.cluster.scheduler import company, observe
 from fairlead.cluster.scheduler.assumed import Assumed, Seen
 from fairlead.cluster.scheduler.budgets import kept
 from fairlead.cluster.scheduler.claims import NOTHING, Claims
+from fairlead.cluster.scheduler.groups import Retry, held, in_its_project, of_its_pods, with_life
 from fairlead.cluster.scheduler.learned import Learned
 from fairlead.cluster.scheduler.requests import Requests, is_for
 from fairlead.cluster.scheduler.unsupported import unsupported
@@ -18,7 +19,6 @@ from fairlead.kube.cache import Cache, Key
 from fairlead.kube.client import Client
 from fairlead.model import (
     GpuGroup,
-    NodeName,
     Pod,
     PodGroup,
     PodStatus,
@@ -33,17 +33,6 @@ from fairlead.objects import builtin, fields, kai, kinds
 from fairlead.objects import organisation as org
 from fairlead.objects import pod as objects
 from fairlead.workloads.claims import claims_of
-
-
-class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """A group whose binds failed: how often in a row, not before when it is tried again (seconds since the epoch), and why."""
-
-    times: int
-    after: float
-    why: str
-
-
-NEVER_FAILED = Retry(times=0, after=0.0, why="")
 
 
 class WorldOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,7 +176,7 @@ class World:
         nodes = self._pool_nodes(pool)
         groups, pods = self._work(pool, {n.metadata.name for n in nodes})
         pods = [self.assumed.pod(p) for p in pods]
-        held = [self._dated(_with_life(self.assumed.group(g), retries, aside)) for g in groups]
+        held = [self._dated(with_life(self.assumed.group(g), retries, aside)) for g in groups]
         shared = {(g, p.node) for p in pods if p.node for g in p.shared}
         use = observe.foreign_use(self._foreign.values(), self._held_for({g for g, _ in shared}))
         return build_snapshot(
@@ -253,8 +242,8 @@ class World:
                 begun[group.uid] = min(since, begun.get(group.uid, since))
         projects = self._projects(pool)
         stay = kept(self.budgets, placed)
-        listed = [_of_its_pods(g, begun.get(g.uid), refused.get(g.uid, ""), g.uid in stay) for g in groups.values()]
-        return [_in_its_project(g, projects) for g in listed], _held(pods, groups, self.assumed)
+        listed = [of_its_pods(g, begun.get(g.uid), refused.get(g.uid, ""), g.uid in stay) for g in groups.values()]
+        return [in_its_project(g, projects) for g in listed], held(pods, groups, self.assumed)
 
     def _refusal(self, key: Key, pod: objects.Pod) -> str:
         """What the pod asks that cannot be decided on; empty for nothing."""
@@ -344,47 +333,3 @@ def _belongs(pod: objects.Pod, pool: str, nodes: set[str]) -> bool:
     if pod.spec.node_name:
         return pod.spec.node_name in nodes
     return observe.pool_of(pod.metadata) == pool
-
-
-def _held(pods: list[Pod], groups: dict[str, PodGroup], assumed: Assumed) -> list[Pod]:
-    """Waiting pods whose group has a hold stand at their promised place."""
-    places: dict[str, tuple[NodeName, tuple[GpuGroup, ...]]] = {}
-    for group in groups.values():
-        hold = assumed.group(group).hold
-        for uid, node, shared in hold.places if hold else ():
-            places[uid] = (node, shared)
-    found = []
-    for pod in pods:
-        if pod.status is PodStatus.PENDING and pod.uid in places and not assumed.is_bound(pod.uid):
-            node, shared = places[pod.uid]
-            pod = msgspec.structs.replace(pod, status=PodStatus.HELD, node=node, shared=shared)
-        found.append(pod)
-    return found
-
-
-def _of_its_pods(group: PodGroup, begun: float | None, refused: str, stays: bool) -> PodGroup:
-    """The group with what its pods say of it: since when the first runs, what one asks that cannot be decided on, and whether a
-    disruption budget keeps them where they are."""
-    started = begun if group.started is None else group.started
-    if started == group.started and not refused and not stays:
-        return group
-    return msgspec.structs.replace(group, started=started, unsupported=refused, movable=group.movable and not stays)
-
-
-def _in_its_project(group: PodGroup, projects: dict[str, tuple[frozenset[str], QueueName]]) -> PodGroup:
-    """The group in a queue of the project its namespace belongs to, whatever it says itself."""
-    queues, own = projects.get(group.namespace, (frozenset(), group.queue))
-    return group if group.queue == own or group.queue in queues else msgspec.structs.replace(group, queue=own)
-
-
-def _with_life(group: PodGroup, retries: dict[str, Retry], aside: frozenset[str]) -> PodGroup:
-    failed = retries.get(group.uid, NEVER_FAILED)
-    if not failed.times and group.uid not in aside:
-        return group
-    return msgspec.structs.replace(
-        group,
-        failed_binds=failed.times,
-        bind_failure=failed.why,
-        retry_at=failed.after,
-        set_aside=group.uid in aside,
-    )
