@@ -112,7 +112,7 @@ def test_a_provisioner_stand_in_is_told_the_node_and_others_go_on_meanwhile(inst
 
 def test_a_claim_that_nobody_serves_is_the_reason_its_pod_tells(installed: Installed) -> None:
     make(installed, a_pod("lacks", "nothing"))
-    until(lambda: "the claim nothing, which does not exist" in json.dumps(pod(installed, "lacks")["status"]))
+    until(lambda: "the claim nothing does not exist" in json.dumps(pod(installed, "lacks")["status"]))
 
 
 def _selected(installed: Installed) -> str:

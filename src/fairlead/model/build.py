@@ -365,7 +365,7 @@ def _digest(snapshot: Snapshot) -> str:
     special += [
         group
         for group in groups
-        if group.set_aside or group.unsupported or not group.movable or group.topology or group.failed_binds
+        if group.set_aside or group.is_undecidable or not group.movable or group.topology or group.failed_binds
     ]
     digest.update(msgspec.msgpack.encode(special))
     digest.update(

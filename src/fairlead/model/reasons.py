@@ -39,6 +39,7 @@ class Code(StrEnum):
     )
     BACKING_OFF, HELD_FOR_OTHER, INTERNAL, UNSUPPORTED = "backing-off", "held-for-other", "internal", "unsupported"
     GATED, QUEUE_DEPTH, TOO_LARGE, NODE_STATE = "gated", "queue-depth", "too-large", "node-state"
+    NOT_ADMITTED = "not-admitted"
 
 
 class Reason(Value, frozen=True, kw_only=True):

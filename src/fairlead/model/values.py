@@ -198,6 +198,16 @@ class PodGroup(Value, frozen=True, kw_only=True):
     """A bug was met with this group: it is skipped (Reason INTERNAL) until the shell lets it in again."""
     unsupported: str = ""
     """What a pod of it asks that cannot be decided on: it is skipped (Reason UNSUPPORTED); empty for nothing."""
+    lacks: str = ""
+    """Why the volumes of a pod of it are not ready: it is skipped (Reason VOLUME); empty where they are."""
+    untold: bool = False
+    """A pod of it would not see its part of a GPU, for admission did not see it: it is skipped (Reason NOT_ADMITTED)."""
+
+    @property
+    def is_undecidable(self) -> bool:
+        """Whether something about its pods keeps it from being decided on."""
+        return bool(self.unsupported or self.lacks or self.untold)
+
     hold: Hold | None = None
 
 

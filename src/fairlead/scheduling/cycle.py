@@ -146,6 +146,10 @@ def _keeps_hold(state: State, pod: int) -> bool:
 def _why_skipped(group: PodGroup) -> Reason:
     if group.unsupported:
         return Reason(code=Code.UNSUPPORTED, action=Action.ALLOCATE, subject=group.unsupported)
+    if group.lacks:
+        return Reason(code=Code.VOLUME, action=Action.ALLOCATE, subject=group.lacks)
+    if group.untold:
+        return Reason(code=Code.NOT_ADMITTED, action=Action.ALLOCATE)
     if group.set_aside:
         return Reason(code=Code.INTERNAL, action=Action.ALLOCATE)
     return Reason(code=Code.BACKING_OFF, action=Action.ALLOCATE, subject=group.bind_failure, wanted=group.failed_binds)

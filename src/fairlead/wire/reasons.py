@@ -142,7 +142,7 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.SHARED_GPU: lambda r: f"No shared GPU has enough left: {_wants(r)}{_nodes(r)}",
     Code.GPU_MEMORY_UNKNOWN: lambda r: f"It asks for GPU memory, and the size of the devices is not known{_nodes(r)}",
     Code.CLAIM: lambda r: f"Its device claim {r.subject} cannot be met: {r.wanted} wanted, {r.available} left",
-    Code.VOLUME: lambda r: f"Its volume {r.subject} is not ready",
+    Code.VOLUME: lambda r: f"Its volumes are not ready: {r.subject}",
     Code.VICTIMS_PROTECTED: lambda r: (
         f"Whoever could make room may not be stopped now{': ' + r.subject if r.subject else ''}"
     ),
@@ -161,5 +161,8 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.INTERNAL: lambda _: "The scheduler met a bug of its own with this workload and set it aside",
     Code.UNSUPPORTED: lambda r: f"It asks for {r.subject}, which this version does not schedule",
     Code.GATED: lambda _: "A scheduling gate keeps it back",
+    Code.NOT_ADMITTED: lambda _: (
+        "It was made while admission did not answer, and would not see its part of a GPU: delete it and make it again"
+    ),
     Code.QUEUE_DEPTH: lambda r: f"Others of {r.subject or 'its queue'} are looked at first",
 }

@@ -124,10 +124,10 @@ def test_where_nothing_makes_volumes_those_that_are_there_decide() -> None:
 @pytest.mark.parametrize(
     ("klass", "words"),
     [
-        ("", "the claim data, which does not exist"),
-        ("now", "the claim data of the storage class now, which is not bound to a volume yet"),
-        ("nobody", "the claim data of the storage class nobody, which is not bound"),
-        ("static", "the claim data, for which no volume of the class static is free"),
+        ("", "Its volumes are not ready: the claim data does not exist"),
+        ("now", "the claim data of the storage class now is not bound yet"),
+        ("nobody", "the claim data of the storage class nobody is not bound"),
+        ("static", "no volume of the class static is free for the claim data"),
     ],
 )
 def test_a_claim_that_cannot_be_served_is_said_and_others_go_on(klass: str, words: str) -> None:

@@ -119,7 +119,10 @@ def test_a_pod_that_admission_did_not_see_waits_and_says_so() -> None:
         await bench.clock.sleep(10)
         pod = await bench.client.get(kinds.POD, "a", "default")
         told = " ".join(c.message for c in pod.status.conditions)
-        assert "made while admission did not answer (delete it and make it again)" in told
+        assert (
+            "It was made while admission did not answer, and would not see its part of a GPU: delete it and make it again"
+            in told
+        )
         assert await requests(bench) == {}
 
     lives(bench, story)

@@ -29,7 +29,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     waits: bool = False
     """A claim is bound only once the pod has a node."""
     refused: str = ""
-    """Why there is nothing to decide on yet, as the object of "It asks for ..."; empty where there is."""
+    """Why there is nothing to decide on yet, as the end of "Its volumes are not ready: ..."; empty where there is."""
 
 
 NOTHING: Final = Wanted()
@@ -63,22 +63,20 @@ class Claims:
     def _one(self, name: str, namespace: str) -> Wanted:
         claim = self.claims.get(name, namespace)
         if claim is None:
-            return Wanted(refused=f"the claim {name}, which does not exist")
+            return Wanted(refused=f"the claim {name} does not exist")
         if claim.spec.volume_name:
             volume = self.volumes.get(claim.spec.volume_name)
             if volume is None:
-                return Wanted(refused=f"the claim {name}, whose volume {claim.spec.volume_name} does not exist")
+                return Wanted(refused=f"the volume {claim.spec.volume_name} of the claim {name} does not exist")
             return Wanted(places=tuple(filter(None, (terms_of(volume),))))
         klass = self.classes.get(claim.spec.storage_class_name or "")
         if klass is None or klass.volume_binding_mode != _ON_FIRST_USE:
             of = (
                 f"of the storage class {claim.spec.storage_class_name}"
                 if claim.spec.storage_class_name
-                else "without a storage class"
+                else "of no class"
             )
-            return Wanted(
-                refused=f"the claim {name} {of}, which is not bound to a volume yet (`kubectl describe pvc {name}` says why)"
-            )
+            return Wanted(refused=f"the claim {name} {of} is not bound yet (`kubectl describe pvc {name}` says why)")
         return self._unbound(claim, klass)
 
     def _unbound(self, claim: builtin.PersistentVolumeClaim, klass: builtin.StorageClass) -> Wanted:
@@ -89,7 +87,7 @@ class Claims:
         free = [v for v in self.volumes.values() if available(v, claim)]
         if not free:
             name = claim.metadata.name
-            return Wanted(refused=f"the claim {name}, for which no volume of the class {klass.metadata.name} is free")
+            return Wanted(refused=f"no volume of the class {klass.metadata.name} is free for the claim {name}")
         terms = tuple(term for volume in free for term in terms_of(volume))
         everywhere = any(not terms_of(volume) for volume in free)
         return Wanted(places=() if everywhere else (terms,), waits=True)

@@ -35,13 +35,25 @@ def held(pods: list[Pod], groups: dict[str, PodGroup], assumed: Assumed) -> list
     return found
 
 
-def of_its_pods(group: PodGroup, begun: float | None, refused: str, stays: bool) -> PodGroup:
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """What keeps a pod from being decided on, in the words of `PodGroup`."""
+
+    unsupported: str = ""
+    lacks: str = ""
+    untold: bool = False
+
+
+NO_REFUSAL = Refusal()
+
+
+def of_its_pods(group: PodGroup, begun: float | None, refused: Refusal, stays: bool) -> PodGroup:
     """The group with what its pods say of it: since when the first runs, what one asks that cannot be decided on, and whether a
     disruption budget keeps them where they are."""
     started = begun if group.started is None else group.started
-    if started == group.started and not refused and not stays:
+    if started == group.started and refused == NO_REFUSAL and not stays:
         return group
-    return msgspec.structs.replace(group, started=started, unsupported=refused, movable=group.movable and not stays)
+    said = msgspec.structs.asdict(refused)
+    return msgspec.structs.replace(group, started=started, movable=group.movable and not stays, **said)
 
 
 def in_its_project(group: PodGroup, projects: dict[str, tuple[frozenset[str], QueueName]]) -> PodGroup:

@@ -8,20 +8,13 @@ from typing import Final
 from fairlead.cluster.scheduler import company
 from fairlead.objects import pod as objects
 from fairlead.workloads.gpus import malformed_shares
-from fairlead.workloads.shares import holder_of, is_told
 
 _OPERATORS: Final = frozenset({"In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"})
 
 
-def unsupported(pod: objects.Pod, *, reserves: bool = False) -> str:
-    """The features, as the object of "It asks for ..."; empty for a pod that can be decided on.
-
-    `reserves`: a container of the pod has to read which devices it shares (`workloads.shares`).
-    """
-    found = [*_spec(pod.spec), *malformed_shares(pod)]
-    if reserves and not found and holder_of(pod) and not is_told(pod):
-        found.append("a part of a GPU but was made while admission did not answer (delete it and make it again)")
-    return ", ".join(dict.fromkeys(found))
+def unsupported(pod: objects.Pod) -> str:
+    """The features, as the object of "It asks for ..."; empty for a pod that can be decided on."""
+    return ", ".join(dict.fromkeys([*_spec(pod.spec), *malformed_shares(pod)]))
 
 
 def _spec(spec: objects.PodSpec) -> Iterator[str]:

@@ -11,7 +11,7 @@ from fairlead.cluster.scheduler import company, observe
 from fairlead.cluster.scheduler.assumed import Assumed, Seen
 from fairlead.cluster.scheduler.budgets import kept
 from fairlead.cluster.scheduler.claims import NOTHING, Claims
-from fairlead.cluster.scheduler.groups import Retry, held, in_its_project, of_its_pods, with_life
+from fairlead.cluster.scheduler.groups import NO_REFUSAL, Refusal, Retry, held, in_its_project, of_its_pods, with_life
 from fairlead.cluster.scheduler.learned import Learned
 from fairlead.cluster.scheduler.requests import Requests, is_for
 from fairlead.cluster.scheduler.unsupported import unsupported
@@ -33,6 +33,7 @@ from fairlead.objects import builtin, fields, kai, kinds
 from fairlead.objects import organisation as org
 from fairlead.objects import pod as objects
 from fairlead.workloads.claims import claims_of
+from fairlead.workloads.shares import holder_of, is_told
 
 
 class WorldOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +71,8 @@ class World:
         self._selects: dict[Key, frozenset[str]] = {}
         self._selected: frozenset[str] = frozenset()
         self._unsupported: dict[Key, str] = {}
+        self._untold: set[Key] = set()
+        """Pods that would not see the devices they share."""
         self._foreign: dict[Key, objects.Pod] = {}
         self._below: dict[str, float] = {}
         self._now = 0.0
@@ -217,7 +220,7 @@ class World:
         groups: dict[str, PodGroup] = {}
         pods: list[Pod] = []
         begun: dict[str, float] = {}
-        refused: dict[str, str] = {}
+        refused: dict[str, Refusal] = {}
         placed: dict[str, list[objects.Pod]] = {}
         self._note_selected()
         for key, pod in self.pods.items().items():
@@ -236,18 +239,23 @@ class World:
             pods.append(self.requests.placed(pod, value, self.nodes) if status is PodStatus.PENDING else value)
             if pod.spec.node_name and len(self.budgets):
                 placed.setdefault(group.uid, []).append(pod)
-            if status <= PodStatus.PENDING and (why := self._refusal(key, pod)):
+            if status <= PodStatus.PENDING and (why := self._refusal(key, pod)) != NO_REFUSAL:
                 refused[group.uid] = why
             if (since := observe.started_of(pod)) is not None:
                 begun[group.uid] = min(since, begun.get(group.uid, since))
         projects = self._projects(pool)
         stay = kept(self.budgets, placed)
-        listed = [of_its_pods(g, begun.get(g.uid), refused.get(g.uid, ""), g.uid in stay) for g in groups.values()]
+        listed = [
+            of_its_pods(g, begun.get(g.uid), refused.get(g.uid, NO_REFUSAL), g.uid in stay) for g in groups.values()
+        ]
         return [in_its_project(g, projects) for g in listed], held(pods, groups, self.assumed)
 
-    def _refusal(self, key: Key, pod: objects.Pod) -> str:
-        """What the pod asks that cannot be decided on; empty for nothing."""
-        return self._unsupported.get(key, "") or (self.claims.of(pod).refused if key in self._claiming else "")
+    def _refusal(self, key: Key, pod: objects.Pod) -> Refusal:
+        """What keeps the pod from being decided on."""
+        if key not in self._unsupported and key not in self._untold and key not in self._claiming:
+            return NO_REFUSAL
+        lacks = self.claims.of(pod).refused if key in self._claiming else ""
+        return Refusal(unsupported=self._unsupported.get(key, ""), lacks=lacks, untold=key in self._untold)
 
     def _projects(self, pool: str) -> dict[str, tuple[frozenset[str], QueueName]]:
         """Namespace of a project -> all queues of the project, and the one it has in this pool. Labels of pods are not believed over it."""
@@ -301,13 +309,16 @@ class World:
     def _read(self, key: Key, pod: objects.Pod | None) -> None:
         """Notes what is rare in a pod, so that no cycle looks for it."""
         self._claiming.discard(key)
+        self._untold.discard(key)
         for notes in (self._selects, self._unsupported):
             notes.pop(key, None)
         if pod is None or not self.is_ours(pod) or _has_ended(pod):
             return
         if self._options.has_binder and any(claims_of(pod)):
             self._claiming.add(key)
-        if why := unsupported(pod, reserves=self._options.has_binder):
+        if self._options.has_binder and holder_of(pod) and not is_told(pod):
+            self._untold.add(key)
+        if why := unsupported(pod):
             self._unsupported[key] = why
         elif keys := company.keys_of(pod.spec):
             self._selects[key] = keys

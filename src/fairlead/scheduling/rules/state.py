@@ -71,7 +71,7 @@ class State:
         self.skipped = {
             row
             for row, group in enumerate(snapshot.groups)
-            if group.set_aside or group.unsupported or group.retry_at > now
+            if group.set_aside or group.is_undecidable or group.retry_at > now
         }
 
     @cached_property
