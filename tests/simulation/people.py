@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.simulation.world import RESERVATIONS, Cluster
+from tests.simulation.world import Cluster
 
 from fairlead.embedded.nodes.simulated import SimulatedRuntime
 from fairlead.kube.client import Client
 from fairlead.objects import kinds
-from fairlead.objects.builtin import Namespace
 from fairlead.objects.kinds import Kind
 from fairlead.objects.meta import ObjectMeta
 from fairlead.objects.organisation import (
@@ -60,7 +59,6 @@ class People:
 
     async def found(self) -> None:
         """Departments and projects, and the namespaces once they are there."""
-        await self.client.create(kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name=RESERVATIONS)))
         for name in sorted(set(PROJECTS.values())):
             spec = DepartmentSpec(resources=(self._quota(8),))
             await self.client.create(kinds.DEPARTMENT, Department(metadata=ObjectMeta(name=name), spec=spec))

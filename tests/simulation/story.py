@@ -7,10 +7,13 @@ from random import Random
 
 from tests.simulation import checks
 from tests.simulation.people import People
-from tests.simulation.world import BAD, CRASH, Cluster
+from tests.simulation.world import BAD, CRASH, RESERVATIONS, Cluster
 
 from fairlead.kube.faulty import Faults
 from fairlead.model import Plan, Policy, Snapshot
+from fairlead.objects import kinds
+from fairlead.objects.builtin import Namespace
+from fairlead.objects.meta import ObjectMeta
 from fairlead.scheduling.invariants import violations
 
 ROUND_SECONDS = 2000.0
@@ -70,6 +73,7 @@ class Story:
         await self.cluster.stop()
 
     async def _begin(self) -> None:
+        await self.cluster.client.create(kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name=RESERVATIONS)))
         self.cluster.start()
         await self.people.found()
 

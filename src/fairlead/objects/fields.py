@@ -119,7 +119,7 @@ FIELDS: Final = (
         "controllers > controllers",
     ),
     _row(
-        GPU_PORTION, "annotation", "pod", "part of each shared device, as its container is told", "controllers > agent"
+        GPU_PORTION, "annotation", "pod", "part of each shared device, as its container is told", "controllers > node"
     ),
     _row(SIMULATED, "label", "node, pod", "no real device or process stands behind it", "node > agent, cli"),
     _row(QUEUE, "label", "pod, owner, namespace", "queue name", "user, controllers, admission > scheduler"),

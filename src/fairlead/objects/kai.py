@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from fairlead.objects.meta import Condition, Object, Wire
+from fairlead.objects.meta import Condition, Object, Wire, is_owned_by
 from fairlead.objects.quantity import Quantity
 
 Count = Annotated[int, Meta(ge=0)]
@@ -233,3 +233,8 @@ class BindRequest(Object, frozen=True, kw_only=True):
 
     spec: BindRequestSpec = BindRequestSpec(pod_name="", selected_node="")
     status: BindRequestStatus = BindRequestStatus()
+
+
+def is_for(request: BindRequest, pod: Object) -> bool:
+    """Whether that very pod is meant, not an earlier one of its name."""
+    return is_owned_by(request.metadata, pod.metadata.uid)

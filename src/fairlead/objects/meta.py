@@ -42,6 +42,11 @@ class ObjectMeta(Wire, frozen=True, kw_only=True):
     owner_references: tuple[OwnerReference, ...] = ()
 
 
+def is_owned_by(metadata: ObjectMeta, uid: str) -> bool:
+    """Whether the object with that UID is among its owners."""
+    return any(owner.uid == uid for owner in metadata.owner_references)
+
+
 def controller_of(meta: ObjectMeta) -> OwnerReference | None:
     """Who made the object and keeps it."""
     return next((owner for owner in meta.owner_references if owner.controller), None)

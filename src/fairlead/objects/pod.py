@@ -268,6 +268,11 @@ class Pod(Object, frozen=True, kw_only=True):
     status: PodStatus = PodStatus()
 
 
+def has_ended(pod: Pod) -> bool:
+    """Whether its containers have run to their end: it holds nothing any more."""
+    return pod.status.phase in ("Succeeded", "Failed")
+
+
 class PodTemplate(Wire, frozen=True, kw_only=True):
     """The pod a workload makes copies of."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
+from typing import Any
 
 from tests.cluster.build import Bench
 
@@ -22,9 +23,9 @@ from fairlead.runtime.errors import NotFound
 RESERVATIONS = "fairlead-reservation"
 
 
-def lives(bench: Bench, story: Callable[[], Awaitable[None]], image: str = "pause") -> None:
-    """The story, while the controllers run."""
-    options = ControllersOptions(reservations=ReservationOptions(image=image, timeout=60.0))
+def lives(bench: Bench, story: Callable[[], Awaitable[None]], **more: Any) -> None:
+    """The story, while the controllers run. `more`: options of reservations."""
+    options = ControllersOptions(reservations=ReservationOptions(**{"image": "pause", "timeout": 60.0, **more}))
 
     async def both() -> None:
         await bench.client.create(kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name=RESERVATIONS)))
@@ -250,6 +251,34 @@ def test_pods_whose_device_nobody_holds_any_more_are_stopped_and_told_why() -> N
     lives(bench, story)
 
 
+def test_a_reservation_that_its_node_ended_holds_nothing_any_more() -> None:
+    bench = Bench()
+
+    async def story() -> None:
+        await asks(bench, "a", "g1")
+        await bench.clock.sleep(1)
+        await tells(bench, "g1", "GPU-1")
+        await bench.clock.sleep(1)
+        evicted = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."}
+        await bench.client.patch_status(kinds.POD, name_of("g1"), evicted, RESERVATIONS)  # type: ignore[arg-type]  # JSON
+        await bench.clock.sleep(10)
+        assert (await the(bench, "a")).metadata.deletion_timestamp, "the kubelet may give its device to anybody"
+
+    lives(bench, story)
+
+
+def test_without_a_namespace_for_reservations_nothing_is_shared_and_it_is_said() -> None:
+    bench = Bench()
+
+    async def story() -> None:
+        await asks(bench, "a", "g1")
+        await bench.clock.sleep(5)
+        said, why = await phase(bench, "a")
+        assert (said, "the namespace nowhere for reservation pods does not exist" in why) == ("Failed", True)
+
+    lives(bench, story, namespace="nowhere")
+
+
 def test_devices_held_by_another_scheduler_are_shared_on_and_never_ended() -> None:
     bench = Bench()
     place = "kai-resource-reservation"
@@ -273,16 +302,7 @@ def test_devices_held_by_another_scheduler_are_shared_on_and_never_ended() -> No
         await bench.clock.sleep(10)
         assert not (await bench.client.get(kinds.POD, "gpu-reservation-n1-x", place)).metadata.deletion_timestamp
 
-    options = ReservationOptions(image="pause", foreign_namespaces=(place,))
-
-    async def both() -> None:
-        controllers = Controllers(bench.shaky, bench.clock, Random(1), ControllersOptions(reservations=options))
-        running = asyncio.create_task(controllers.run())
-        await bench.clock.sleep(5)
-        await story()
-        running.cancel()
-
-    bench.run(both)
+    lives(bench, story, foreign_namespaces=(place,))
 
 
 def test_answers_that_are_lost_lead_to_one_binding_and_one_reservation() -> None:

@@ -122,3 +122,15 @@ def test_a_node_without_a_free_volume_says_so() -> None:
         assert await phase(bench, "a") == ("Failed", "no volume that the claim data could have is free on n1")
 
     lives(bench, story)
+
+
+def test_a_node_that_is_gone_ends_the_try() -> None:
+    bench = Bench()
+
+    async def story() -> None:
+        await a_class(bench, "late", "WaitForFirstConsumer", NO_PROVISIONER)
+        await asks(bench, "late", node="n9")
+        await bench.clock.sleep(3)
+        assert await phase(bench, "a") == ("Failed", "the node n9 is gone")
+
+    lives(bench, story)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import nullcontext, suppress
 from typing import Any, Final
 
 import msgspec
@@ -20,9 +21,9 @@ from fairlead.kube.client import Client
 from fairlead.objects import fields, kinds
 from fairlead.objects.crds import OURS
 from fairlead.objects.json import JsonObject
-from fairlead.objects.kai import BindRequest, BindRequestStatus
+from fairlead.objects.kai import BindRequest, BindRequestStatus, is_for
 from fairlead.objects.meta import Condition
-from fairlead.objects.pod import Pod
+from fairlead.objects.pod import Pod, has_ended
 from fairlead.objects.times import text_of
 from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Conflict, Denied, Invalid, NotFound
@@ -35,7 +36,6 @@ _CLAIM_SECONDS: Final = 1.0
 """How often a request that waits for a volume is looked at."""
 _LOOK_SECONDS: Final = 5.0
 """How often a request that waits for a device is looked at, beside being told of changes."""
-_ENDED: Final = ("Succeeded", "Failed")
 
 
 class Binder:
@@ -69,10 +69,9 @@ class Binder:
             self._since.pop(request.metadata.uid, None)
             await self._remove(request)
             return None
-        if request.status.phase in _ENDED:
+        if request.status.phase in ("Succeeded", "Failed"):
             return None
-        lock = self._locks[request.spec.selected_node] if request.spec.selected_gpu_groups else asyncio.Lock()
-        async with lock:
+        async with self._locks[request.spec.selected_node] if request.spec.selected_gpu_groups else nullcontext():
             return await self._work_off(request)
 
     async def group(self, group: str) -> float | None:
@@ -104,7 +103,7 @@ class Binder:
     async def _work_off(self, request: BindRequest) -> float | None:
         spec, since = request.spec, self._since.setdefault(request.metadata.uid, self._clock.now())
         pod = await self._client.find(kinds.POD, spec.pod_name, request.metadata.namespace)
-        if pod is None or not _is_for(request, pod) or pod.metadata.deletion_timestamp:
+        if pod is None or not is_for(request, pod) or pod.metadata.deletion_timestamp:
             return _LOOK_SECONDS
         if pod.spec.node_name:
             await self._found_bound(request, pod)
@@ -115,6 +114,8 @@ class Binder:
         except (NoReservation, NoVolume, Invalid, Denied) as why:
             await self._fail(request, str(why))
             return None
+        except NotFound:
+            return _LOOK_SECONDS  # what was just read is gone: all is looked at anew
         if all(devices) and not claims:
             await self._bind(request, pod, devices)
             return None
@@ -176,34 +177,31 @@ class Binder:
 
     async def _say(self, request: BindRequest, status: BindRequestStatus) -> None:
         meta, written = request.metadata, msgspec.to_builtins(status)
-        try:
+        with _unless_gone():
             await self._client.patch_status(kinds.BIND_REQUEST, meta.name, written, meta.namespace, uid=meta.uid)
-        except (NotFound, Conflict):
-            return
         self._since.pop(meta.uid, None)
 
     async def _is_meant(self, request: BindRequest) -> bool:
         """Whether the very pod it was made for is there; asked of the server where the cache does not show it."""
         name, namespace = request.spec.pod_name, request.metadata.namespace
         known = self._observed.pod(name, namespace)
-        if known is None or not _is_for(request, known):
+        if known is None or not is_for(request, known):
             known = await self._client.find(kinds.POD, name, namespace)
-        return known is not None and _is_for(request, known)
+        return known is not None and is_for(request, known)
 
     async def _remove(self, request: BindRequest) -> None:
         meta = request.metadata
-        try:
+        with _unless_gone():
             await self._client.delete(kinds.BIND_REQUEST, meta.name, meta.namespace, uid=meta.uid)
-        except (NotFound, Conflict):
-            return
 
     # one shared device
 
     async def _settle(self, group: str, node: str) -> None:
-        held = [pod for pod in self.reservations.of(group) if pod.spec.node_name == node]
+        present = [pod for pod in self.reservations.of(group) if pod.spec.node_name == node]
+        held = [pod for pod in present if not has_ended(pod)]
         sharing = [pod for pod in self._sharing(group) if pod.spec.node_name == node]
         if not sharing and not self._is_asked_for(group, node):
-            for pod in held:
+            for pod in present:
                 await self.reservations.end(pod)
             return
         for pod in held[1:]:
@@ -219,18 +217,18 @@ class Binder:
 
     def _sharing(self, group: str) -> tuple[Pod, ...]:
         """Bound pods of the group that have not ended."""
-        return tuple(pod for pod in self._observed.sharing(group) if pod.status.phase not in _ENDED)
+        return tuple(pod for pod in self._observed.sharing(group) if not has_ended(pod))
 
     def _is_asked_for(self, group: str, node: str) -> bool:
         """Whether a request that has not failed, of a pod that has not ended, wants the group."""
-        return any(self._wants(self.requests.items()[key], group, node) for key in self._asking.get(group, ()))
+        return any(self._wants(self.requests.items()[key], node) for key in self._asking.get(group, ()))
 
-    def _wants(self, request: BindRequest, group: str, node: str) -> bool:
+    def _wants(self, request: BindRequest, node: str) -> bool:
         spec = request.spec
-        if request.status.phase == "Failed" or group not in spec.selected_gpu_groups or spec.selected_node != node:
+        if request.status.phase == "Failed" or spec.selected_node != node:
             return False
         pod = self._observed.pod(spec.pod_name, request.metadata.namespace)
-        return pod is None or not _is_for(request, pod) or pod.status.phase not in _ENDED
+        return pod is None or not is_for(request, pod) or not has_ended(pod)
 
     async def _stop(self, pod: Pod, node: str) -> None:
         """Its device is no longer held, and may be given to anybody."""
@@ -238,19 +236,16 @@ class Binder:
         await self._condition(pod, "DisruptionTarget", "True", "DeletionByFairlead", why)
         meta = pod.metadata
         self._log.warning("pod.unreserved", pod=f"{meta.namespace}/{meta.name}", node=node)
-        try:
+        with _unless_gone():
             await self._client.delete(kinds.POD, meta.name, meta.namespace, uid=meta.uid)
-        except (NotFound, Conflict):
-            return
 
     async def _condition(self, pod: Pod, kind: str, status: str, reason: str, message: str) -> None:
         now, meta = text_of(self._clock.now()), pod.metadata
         condition = Condition(type=kind, status=status, reason=reason, message=message, last_transition_time=now)
-        try:
+        with _unless_gone():
             await self._client.patch_conditions(kinds.POD, meta.name, [condition], meta.namespace, uid=meta.uid)
-        except (NotFound, Conflict):
-            return
 
 
-def _is_for(request: BindRequest, pod: Pod) -> bool:
-    return any(owner.uid == pod.metadata.uid for owner in request.metadata.owner_references)
+def _unless_gone() -> suppress:
+    """For what is done to one very object: that it is gone, or another has its name, is as good."""
+    return suppress(NotFound, Conflict)

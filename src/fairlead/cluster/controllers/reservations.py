@@ -18,13 +18,12 @@ from fairlead.kube.errors import AlreadyExists
 from fairlead.objects import fields, kinds
 from fairlead.objects.crds import OURS
 from fairlead.objects.meta import ObjectMeta
-from fairlead.objects.pod import Container, LocalReference, Pod, PodSpec, ResourceRequirements, Toleration
+from fairlead.objects.pod import Container, LocalReference, Pod, PodSpec, ResourceRequirements, Toleration, has_ended
 from fairlead.runtime.errors import Conflict, NotFound
 from fairlead.runtime.logs import logger
 
 GRACE_SECONDS: Final = 1
 """The container does nothing that needs to be ended in order; not 0: the object stays until the device is free again."""
-_ENDED: Final = ("Failed", "Succeeded")
 
 
 class ReservationOptions(Struct, frozen=True, kw_only=True):
@@ -82,7 +81,7 @@ class Reservations:
             return await self._make(group, node)
         if pod.metadata.deletion_timestamp:
             return ""  # its end is heard of
-        if pod.status.phase in _ENDED:
+        if has_ended(pod):
             await self.end(pod)
             raise NoReservation(f"{node} has no GPU to give for sharing: {pod.status.message or pod.status.reason}")
         if pod.spec.node_name != node:
@@ -92,7 +91,7 @@ class Reservations:
     async def is_there(self, group: str) -> bool:
         """Whether some reservation pod holds the group's device, by the server's word."""
         pod = await self._find(group)
-        return pod is not None and pod.status.phase not in _ENDED
+        return pod is not None and not has_ended(pod)
 
     async def end(self, pod: Pod) -> None:
         """Gives the device back; nothing is done to those of other schedulers."""
@@ -123,6 +122,11 @@ class Reservations:
             await self._client.create(kinds.POD, reservation(group, node, self.options), self.options.namespace)
         except AlreadyExists:
             return ""
+        except NotFound as error:
+            raise NoReservation(
+                f"GPUs cannot be shared here: the namespace {self.options.namespace} for reservation pods does not exist "
+                "(the chart makes it)"
+            ) from error
         self._log.info("reservation.made", pod=name_of(group), group=group, node=node)
         return ""
 

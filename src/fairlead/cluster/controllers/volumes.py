@@ -67,7 +67,9 @@ class Volumes:
 
     async def _choose(self, claim: PersistentVolumeClaim, node: str) -> None:
         """The smallest volume that will do is kept for the claim; Kubernetes' volume controller does the rest."""
-        where = await self._client.get(kinds.NODE, node)
+        where = await self._client.find(kinds.NODE, node)
+        if where is None:
+            raise NoVolume(f"the node {node} is gone")
         volumes = (await self._client.list(kinds.VOLUME)).items
         fitting = [v for v in volumes if available(v, claim) and usable_on(v, _labels(where))]
         if not fitting:
