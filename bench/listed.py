@@ -54,8 +54,8 @@ class PagesStandIn:
         yield b""
 
     async def upgrade(self, request: Request) -> Duplex:
-        """None of this."""
-        raise NotImplementedError
+        """Of no use here."""
+        raise AssertionError("nothing of a start is upgraded")
 
 
 def rows(only: str) -> Iterator[Row]:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from fairlead.objects.fields import ATTEMPT, ENDED, RANK
 from fairlead.objects.kai import PodGroup
-from fairlead.objects.pod import Pod
+from fairlead.objects.pod import Pod, has_ended
 from fairlead.objects.times import seconds_of, text_of
 from fairlead.objects.workload import Workload, WorkloadStatus
 from fairlead.workloads.evictions import is_evicted
@@ -51,7 +51,7 @@ def realise(workload: Workload, owner: Owner, pods: Sequence[Pod], now: str) -> 
     noted = workload.metadata.annotations.get(ENDED)
     given_up = len(failed) > limit or noted == "Failed"
     mine = [p for p in pods if _attempt(p) == current]
-    active = [p for p in pods if not _has_ended(p)]
+    active = [p for p in pods if not has_ended(p)]
     done = _is_done(workload, mine) or noted == "Completed"
     next_try = "" if mine or given_up or not failed else _next_try(pods, failed)
     course = Course(failures=len(failed), given_up=given_up, done=done, next_try=next_try if next_try > now else "")
@@ -60,7 +60,7 @@ def realise(workload: Workload, owner: Owner, pods: Sequence[Pod], now: str) -> 
     if workload.spec.suspended or given_up or done or workload.metadata.deletion_timestamp:
         end = None if noted else _end(done=done, given_up=given_up)
         return Realised(ended=end, group=group, delete=_not_leaving(active), status=status)
-    over = [p for p in mine if is_evicted(p) and _has_ended(p) and not has_succeeded(p)]  # its node keeps it otherwise
+    over = [p for p in mine if is_evicted(p) and has_ended(p) and not has_succeeded(p)]  # its node keeps it otherwise
     stale = _not_leaving([*over, *(p for p in active if _attempt(p) != current)]) + _stranded(workload, mine)
     if status.next_try_at:
         return Realised(group=group, delete=stale, status=status)
@@ -93,7 +93,7 @@ def _is_done(workload: Workload, mine: Sequence[Pod]) -> bool:
 def _stranded(workload: Workload, mine: Sequence[Pod]) -> tuple[Pod, ...]:
     """All pods of an attempt that lost a member after another had succeeded: too few are left to start it, so all run again."""
     ended = [p for p in mine if has_succeeded(p)]
-    running = [p for p in mine if p.spec.node_name and not _has_ended(p)]
+    running = [p for p in mine if p.spec.node_name and not has_ended(p)]
     if not ended or len(ended) + len(running) >= least_of(workload) or (running and not _is_replaced(workload, mine)):
         return ()
     return _not_leaving([*ended, *running])
@@ -107,7 +107,7 @@ def _is_replaced(workload: Workload, mine: Sequence[Pod]) -> bool:
 
 
 def _placed(pods: Sequence[Pod]) -> bool:
-    return any(p.spec.node_name and not _has_ended(p) for p in pods)
+    return any(p.spec.node_name and not has_ended(p) for p in pods)
 
 
 def _attempt(pod: Pod) -> int:
@@ -117,10 +117,6 @@ def _attempt(pod: Pod) -> int:
 
 def _has_failed(pod: Pod) -> bool:
     return pod.status.phase == "Failed" and not is_evicted(pod)
-
-
-def _has_ended(pod: Pod) -> bool:
-    return pod.status.phase in ("Succeeded", "Failed")
 
 
 def _not_leaving(pods: Sequence[Pod]) -> tuple[Pod, ...]:

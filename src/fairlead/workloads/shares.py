@@ -45,8 +45,8 @@ def holder_of(pod: Pod) -> str:
 def is_told(pod: Pod) -> bool:
     """Whether the container that gets the parts will see exactly them."""
     holder = holder_of(pod)
-    found = [c for c in (*pod.spec.init_containers, *pod.spec.containers) if c.name == holder]
-    return any(_path([e for e in c.env if e.name == VISIBLE][-1:]) == _path(TOLD[:1]) for c in found)
+    found = (c for c in (*pod.spec.init_containers, *pod.spec.containers) if c.name == holder)
+    return any([e.value_from for e in c.env if e.name == VISIBLE][-1:] == [TOLD[0].value_from] for c in found)
 
 
 def with_devices(pod: Pod) -> Pod:
@@ -62,11 +62,3 @@ def with_devices(pod: Pod) -> Pod:
 def _told(container: Container) -> Container:
     names = {variable.name for variable in TOLD}
     return replace(container, env=(*(e for e in container.env if e.name not in names), *TOLD))
-
-
-def _path(variables: object) -> str:
-    """Where the one variable comes from; empty for a value of its own, or no variable."""
-    for variable in variables if isinstance(variables, list | tuple) else ():
-        source = (variable.value_from or {}).get("fieldRef") or {}
-        return str(source.get("fieldPath", ""))
-    return ""

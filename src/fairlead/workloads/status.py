@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from fairlead.objects.fields import ENDED
 from fairlead.objects.meta import Condition
-from fairlead.objects.pod import Pod
+from fairlead.objects.pod import Pod, has_ended
 from fairlead.objects.times import seconds_of
 from fairlead.objects.workload import Phase, Workload, WorkloadStatus
 from fairlead.workloads.evictions import is_cut_short, is_evicted, told
@@ -88,7 +88,7 @@ def status_of(
         failures=course.failures,
         evictions=before.evictions + _new_evictions(workload, pods, now),
         nodes=tuple(sorted({p.spec.node_name for p in mine if p.spec.node_name and not ended})),
-        allocated_gpu_milli=sum(gpu_milli(p) for p in mine if p.spec.node_name and not _over(p)),
+        allocated_gpu_milli=sum(gpu_milli(p) for p in mine if p.spec.node_name and not has_ended(p)),
         next_try_at=course.next_try or None if phase == "Pending" else None,
         started_at=before.started_at or (starts[0] if starts else None),
         completed_at=(before.completed_at or now) if ended else None,
@@ -97,7 +97,7 @@ def status_of(
 
 
 def _phase(workload: Workload, pods: Sequence[Pod], mine: Sequence[Pod], course: Course) -> tuple[Phase, str]:
-    active = [p for p in pods if not _over(p)]
+    active = [p for p in pods if not has_ended(p)]
     if workload.metadata.deletion_timestamp:
         return "Deleting", "Being removed"
     if course.done:
@@ -109,7 +109,7 @@ def _phase(workload: Workload, pods: Sequence[Pod], mine: Sequence[Pod], course:
     if course.next_try:
         return "Pending", f"Backing off, next try at {course.next_try[11:19]} UTC. {_failure(pods, course.failures)}"
     finished = sum(1 for p in mine if has_succeeded(p))
-    return _living(workload, [p for p in mine if not _over(p)], finished, course.failures)
+    return _living(workload, [p for p in mine if not has_ended(p)], finished, course.failures)
 
 
 def _living(workload: Workload, mine: Sequence[Pod], finished: int, failures: int) -> tuple[Phase, str]:
@@ -145,10 +145,6 @@ def _failure(pods: Sequence[Pod], failures: int) -> str:
         return "Failed; its pods are gone"
     last = max(failed, key=lambda p: p.metadata.creation_timestamp or "")
     return f"Failed {failures} time{'s' if failures != 1 else ''}: {failure_of(last)}"
-
-
-def _over(pod: Pod) -> bool:
-    return pod.status.phase in ("Succeeded", "Failed")
 
 
 def _uncounted(conditions: Sequence[Condition], pods: Sequence[Pod]) -> list[Pod]:

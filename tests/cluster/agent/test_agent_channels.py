@@ -39,7 +39,7 @@ class DiallerDouble:
         self.link = LinkDouble()
 
     def control(self) -> object:
-        raise NotImplementedError
+        raise AssertionError("a channel opens no control connection")
 
     @asynccontextmanager
     async def channel(self, channel: str, grant: str) -> AsyncIterator[LinkDouble]:

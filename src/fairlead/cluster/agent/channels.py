@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
@@ -19,7 +20,6 @@ from fairlead.wire.agent import DATA, NO_MORE, Open
 _log = logger("agent.channels")
 _ERROR = b"\x00error:"
 _EXIT = b"\x01exit:"
-_INFO, _WARNING = 20, 30
 
 
 class Explainer(Protocol):
@@ -55,7 +55,11 @@ class Channels:
         except (ConnectionError, FairleadError) as error:
             outcome = str(refusal or error)
         finally:
-            log.log(_WARNING if refusal else _INFO, "channel.refused" if refusal else "channel.ended", outcome=outcome)
+            log.log(
+                logging.WARNING if refusal else logging.INFO,
+                "channel.refused" if refusal else "channel.ended",
+                outcome=outcome,
+            )
 
     async def _told(self, ask: Open, refusal: Denied | None) -> str:
         """The outcome, once the caller knows it."""

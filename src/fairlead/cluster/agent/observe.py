@@ -12,7 +12,7 @@ from fairlead.kube.client import Client
 from fairlead.objects import builtin, fields, kai, kinds
 from fairlead.objects import organisation as org
 from fairlead.objects import pod as objects
-from fairlead.objects.meta import Object
+from fairlead.objects.meta import Object, is_owned_by
 from fairlead.objects.workload import DistributedTraining, Training, Workload, Workspace
 from fairlead.wire.agent import AnyRow, Gone, Observed
 
@@ -124,7 +124,7 @@ class Observer:
         meta = workload.metadata
         keys = sorted(self._pods_of.get((kind, meta.namespace, meta.name), ()))
         found = (self.pods.get(k.name, k.namespace) for k in keys)
-        return [p for p in found if p is not None and any(o.uid == meta.uid for o in p.metadata.owner_references)]
+        return [p for p in found if p is not None and is_owned_by(p.metadata, meta.uid)]
 
     def _listen(self) -> None:
         for what, cache in self._works():

@@ -137,7 +137,7 @@ def node_row(
 ) -> NodeRow:
     """A node with its devices and who holds them. `names`: pod UID -> id of its workload."""
     ready = condition_of(node.status.conditions, "Ready")
-    active = [p for p in pods if p.status.phase not in ("Succeeded", "Failed")]
+    active = [p for p in pods if not objects.has_ended(p)]
     labels = node.metadata.labels
     allocatable = node.status.allocatable
     requests = [c.resources.requests for p in active for c in p.spec.containers]
@@ -232,13 +232,13 @@ def _taken(pod: objects.Pod, size: int) -> int:
 
 
 def _by_memory(pods: Sequence[objects.Pod], sizes: Mapping[str, int]) -> int:
-    living = [p for p in pods if p.status.phase not in ("Succeeded", "Failed")]
+    living = [p for p in pods if not objects.has_ended(p)]
     return sum(_taken(p, sizes.get(p.spec.node_name, 0)) for p in living)
 
 
 def _queued(pods: Sequence[objects.Pod]) -> tuple[float, str]:
     """(creation, UID) of the oldest pod that has no place, by which the scheduler orders work of one priority."""
-    waiting = [p for p in pods if not p.spec.node_name and p.status.phase not in ("Succeeded", "Failed")]
+    waiting = [p for p in pods if not p.spec.node_name and not objects.has_ended(p)]
     return min(((_time(p.metadata.creation_timestamp), p.metadata.uid) for p in waiting), default=(0.0, ""))
 
 

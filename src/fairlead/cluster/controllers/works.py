@@ -16,6 +16,7 @@ from fairlead.objects import kinds
 from fairlead.objects.fields import ENDED
 from fairlead.objects.json import JsonObject
 from fairlead.objects.kinds import Kind
+from fairlead.objects.meta import is_owned_by
 from fairlead.objects.pod import Pod
 from fairlead.objects.times import seconds_of, text_of
 from fairlead.objects.workload import Workload, WorkloadStatus
@@ -112,7 +113,7 @@ class Works:
 
 
 def _is_of(pod: Pod, workload: Workload) -> bool:
-    return any(o.uid == workload.metadata.uid for o in pod.metadata.owner_references)
+    return is_owned_by(pod.metadata, workload.metadata.uid)
 
 
 _CLEARED: JsonObject = {

@@ -7,7 +7,7 @@ use go on, and new ones wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from msgspec import Struct
@@ -22,7 +22,7 @@ from fairlead.objects import fields, kinds
 from fairlead.objects.json import JsonObject
 from fairlead.objects.meta import ObjectMeta
 from fairlead.objects.organisation import NodeReport, NodeReportStatus
-from fairlead.objects.pod import Pod
+from fairlead.objects.pod import Pod, has_ended
 from fairlead.objects.times import text_of
 from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Conflict, FairleadError, NotFound
@@ -66,7 +66,7 @@ class NodeAgent:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pods.run(), name="node.cache.pods")
             await self._pods.synced.wait()
-            group.create_task(self._for_ever(self._report, self._options.report), name="node.report")
+            group.create_task(self._report_for_ever(), name="node.report")
             group.create_task(self._tell_for_ever(), name="node.tell")
 
     async def _tell_for_ever(self) -> None:
@@ -79,15 +79,15 @@ class NodeAgent:
             except TimeoutError:
                 continue
 
-    async def _for_ever(self, work: Callable[[], object], seconds: float) -> None:
+    async def _report_for_ever(self) -> None:
         while True:
-            await self._guarded(work)
-            await self._clock.sleep(seconds)
+            await self._guarded(self._report)
+            await self._clock.sleep(self._options.report)
 
-    async def _guarded(self, work: Callable[..., object]) -> bool:
+    async def _guarded(self, work: Callable[[], Awaitable[object]]) -> bool:
         """What the work says; a failure is reported, and tried again soon."""
         try:
-            return bool(await work())  # type: ignore[misc]  # both are coroutines
+            return bool(await work())
         except FairleadError as error:
             self._log.warning("node.again", code=error.code, message=str(error))
             return True
@@ -104,17 +104,17 @@ class NodeAgent:
             except (NotFound, Conflict):
                 continue
             self._log.info("reservation.told", pod=meta.name, device=uuid)
-        live = [p for p in self._pods.values() if p.status.phase not in ("Failed", "Succeeded")]
+        live = [p for p in self._pods.values() if not has_ended(p)]
         return any((p.metadata.namespace, p.metadata.name) not in given for p in live)
 
-    async def _report(self) -> bool:
+    async def _report(self) -> None:
         """The node's report, where it says something new."""
         reading = await asyncio.to_thread(self._driver)
         given = await podresources.allocatable(fields.GPU_RESOURCE, self._options.socket)
         holders = await podresources.devices(fields.GPU_RESOURCE, self._options.socket)
         status = status_of(reading, given, holders, self._pods.values())
         if status == self._written:
-            return False
+            return
         dated = msgspec.structs.replace(status, observed_at=text_of(self._clock.now()))
         name = self._options.node
         try:
@@ -122,7 +122,6 @@ class NodeAgent:
         except AlreadyExists:
             await self._client.patch(kinds.NODE_REPORT, name, {"status": {**_EMPTY, **msgspec.to_builtins(dated)}})
         self._written = status
-        return False
 
 
 _EMPTY: JsonObject = {

@@ -93,10 +93,9 @@ class Scheduler:
             plan = await self._decide(pool, snapshot)
             if plan is None:
                 continue
-            pods = self.world.pod_by_uid()
             known = Known(
-                pods=pods,
-                waiting_for_volumes=self.world.wait_for_volumes(pods),
+                pods=self.world.pod_by_uid(),
+                waiting_for_volumes=self.world.waiting_for_volumes(),
                 groups={g.uid: g for g in snapshot.groups},
                 first=_speakers(snapshot),
                 gpu_memory_mib={n.name: n.gpu_memory_mib for n in snapshot.nodes},

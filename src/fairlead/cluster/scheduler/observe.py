@@ -85,7 +85,7 @@ class Classes:
 
 def status_of(pod: objects.Pod) -> PodStatus | None:
     """Where a pod stands; None for one that holds and wants nothing."""
-    if pod.status.phase in ("Succeeded", "Failed"):
+    if objects.has_ended(pod):
         return None
     if pod.metadata.deletion_timestamp:
         return PodStatus.RELEASING if pod.spec.node_name else None

@@ -24,7 +24,7 @@ class Requests:
     def of(self, pod: objects.Pod) -> kai.BindRequest | None:
         """What the binder is asked to do for the pod, or could not do."""
         request = self.cache.get(pod.metadata.name, pod.metadata.namespace)
-        return request if request and is_for(request, pod) else None
+        return request if request and kai.is_for(request, pod) else None
 
     def placed(self, pod: objects.Pod, value: Pod, nodes: Cache[builtin.Node]) -> Pod:
         """The pod at the place the binder was asked to give it, if it was and the node is still there."""
@@ -34,8 +34,3 @@ class Requests:
         shared = tuple(GpuGroup(g) for g in request.spec.selected_gpu_groups)
         node = NodeName(request.spec.selected_node)
         return msgspec.structs.replace(value, status=PodStatus.BINDING, node=node, shared=shared)
-
-
-def is_for(request: kai.BindRequest, pod: objects.Pod) -> bool:
-    """Whether that very pod is meant, not an earlier one of its name."""
-    return any(owner.uid == pod.metadata.uid for owner in request.metadata.owner_references)

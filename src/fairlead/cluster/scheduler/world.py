@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
@@ -13,7 +13,7 @@ from fairlead.cluster.scheduler.budgets import kept
 from fairlead.cluster.scheduler.claims import NOTHING, Claims
 from fairlead.cluster.scheduler.groups import NO_REFUSAL, Refusal, Retry, held, in_its_project, of_its_pods, with_life
 from fairlead.cluster.scheduler.learned import Learned
-from fairlead.cluster.scheduler.requests import Requests, is_for
+from fairlead.cluster.scheduler.requests import Requests
 from fairlead.cluster.scheduler.unsupported import unsupported
 from fairlead.kube.cache import Cache, Key
 from fairlead.kube.client import Client
@@ -82,13 +82,10 @@ class World:
             if cache is not self.pods:
                 cache.on_change(lambda _key, _before, _after: changed())
 
-    def wait_for_volumes(self, pods: Mapping[str, objects.Pod]) -> frozenset[str]:
-        """UIDs of those of these pods whose volumes are bound only once they have a node."""
-        return frozenset(
-            uid
-            for uid, pod in pods.items()
-            if Key(pod.metadata.namespace, pod.metadata.name) in self._claiming and self.claims.of(pod).waits
-        )
+    def waiting_for_volumes(self) -> frozenset[str]:
+        """UIDs of pods whose volumes are bound only once they have a node."""
+        claiming = (self.pods.items()[key] for key in self._claiming)
+        return frozenset(pod.metadata.uid for pod in claiming if self.claims.of(pod).waits)
 
     def caches(self) -> tuple[Cache[objects.Pod], ...]:
         """All of them."""
@@ -125,9 +122,9 @@ class World:
             return
         seen = {g.metadata.uid: Seen(hold=observe.hold_of(g.metadata)) for g in self.groups}
         for pod in self.pods:
-            ending = pod.metadata.deletion_timestamp is not None or _has_ended(pod)
+            ending = pod.metadata.deletion_timestamp is not None or objects.has_ended(pod)
             seen[pod.metadata.uid] = Seen(
-                is_placed=bool(pod.spec.node_name) or _has_ended(pod) or self.requests.of(pod) is not None,
+                is_placed=bool(pod.spec.node_name) or objects.has_ended(pod) or self.requests.of(pod) is not None,
                 is_ending=ending,
                 hold=observe.hold_of(pod.metadata),
             )
@@ -159,7 +156,7 @@ class World:
         found = []
         for request in self.requests.failed():
             pod = self.pods.get(request.spec.pod_name, request.metadata.namespace)
-            found.append((request, self._group_uid(pod) if pod and is_for(request, pod) else ""))
+            found.append((request, self._group_uid(pod) if pod and kai.is_for(request, pod) else ""))
         return found
 
     def _group_uid(self, pod: objects.Pod) -> str:
@@ -295,7 +292,7 @@ class World:
         if before is None and after is not None and self.is_ours(after):
             where, when = observe.pool_of(after.metadata), observe.created_of(after.metadata)
             self._learned.saw(where, self._class(key, after), when)
-        if after is not None and after.spec.node_name and not self.is_ours(after) and not _has_ended(after):
+        if after is not None and after.spec.node_name and not self.is_ours(after) and not objects.has_ended(after):
             self._foreign[key] = after
         if before is None or after is None or _matters(before, after):
             self._changed()
@@ -312,7 +309,7 @@ class World:
         self._untold.discard(key)
         for notes in (self._selects, self._unsupported):
             notes.pop(key, None)
-        if pod is None or not self.is_ours(pod) or _has_ended(pod):
+        if pod is None or not self.is_ours(pod) or objects.has_ended(pod):
             return
         if self._options.has_binder and any(claims_of(pod)):
             self._claiming.add(key)
@@ -322,10 +319,6 @@ class World:
             self._unsupported[key] = why
         elif keys := company.keys_of(pod.spec):
             self._selects[key] = keys
-
-
-def _has_ended(pod: objects.Pod) -> bool:
-    return pod.status.phase in ("Succeeded", "Failed")
 
 
 def _matters(before: objects.Pod, after: objects.Pod) -> bool:

@@ -26,7 +26,7 @@ from fairlead.objects import builtin, fields, kinds
 from fairlead.objects import organisation as org
 from fairlead.objects.json import JsonObject
 from fairlead.objects.meta import Condition, ObjectMeta, condition_of
-from fairlead.objects.pod import Pod
+from fairlead.objects.pod import Pod, has_ended
 from fairlead.objects.times import text_of
 from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Conflict, FairleadError, NotFound
@@ -160,7 +160,7 @@ class Kubelet:
         uid = pod.metadata.uid
         if pod.metadata.deletion_timestamp:
             self._once(self._stopping, uid, lambda: self._end(pod))
-        elif pod.status.phase not in ("Succeeded", "Failed"):
+        elif not has_ended(pod):
             await self._begin(pod)
         return None
 
@@ -211,7 +211,7 @@ class Kubelet:
         found = []
         for other in self.pods:
             same = other.spec.node_name == pod.spec.node_name and other.metadata.uid != pod.metadata.uid
-            if same and other.status.phase not in ("Succeeded", "Failed"):
+            if same and not has_ended(other):
                 chosen = self._devices.get(other.metadata.uid)
                 if chosen is not None:
                     notes = {**other.metadata.annotations, fields.DEVICES: ",".join(map(str, chosen))}
