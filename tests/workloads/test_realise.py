@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from fairlead.objects.fields import ENDED, GPU_FRACTION, GPU_MEMORY, POD_GROUP, RANK
 from fairlead.objects.meta import Condition, ObjectMeta
 from fairlead.objects.pod import ContainerState, ContainerStatus, Pod, PodStatus
-from fairlead.objects.workload import DistributedTraining, Training, Workload, WorkloadSpec
+from fairlead.objects.workload import DistributedTraining, Training, Workload, WorkloadSpec, WorkloadStatus
 from fairlead.workloads.pods import Owner, pod_name
 from fairlead.workloads.realise import Realised, realise
 
@@ -265,6 +265,38 @@ def test_pods_that_are_stopped_long_after_others_of_their_gang_are_another_evict
     once = plan(gang, leaving(in_phase(first, "Running", evicted=True)), in_phase(second, "Running")).status
     later = leaving(in_phase(second, "Running", evicted=True))
     assert realise(replace(gang, status=once), OWNER, [later], "2026-01-01T01:10:00Z").status.evictions == 2
+
+
+def _evicted_message(status: WorkloadStatus) -> str:
+    return next((c.message for c in status.conditions if c.type == "Evicted"), "")
+
+
+def test_a_pod_that_vanished_from_its_node_is_an_eviction_with_its_loss_whoever_saw_it_go() -> None:
+    job = a_training(gpu_devices=2)
+    (pod,) = made_by(job)
+    ran = replace(job, status=plan(job, in_phase(pod, "Running")).status)
+    found = realise(ran, OWNER, [], "2026-01-01T00:20:00Z")
+    assert names(found.create) == ["job-0"]
+    assert found.status.evictions == 1
+    assert _evicted_message(found.status) == (
+        "Gone from n1: removed with its node, or by hand; 1200 GPU-seconds of work are lost"
+    )
+    again = realise(replace(ran, status=found.status), OWNER, [pod], "2026-01-01T00:20:05Z").status
+    assert (again.evictions, _evicted_message(again)) == (1, _evicted_message(found.status))
+
+
+def test_a_pod_that_was_seen_on_its_way_out_has_not_vanished() -> None:
+    job = a_training()
+    (pod,) = made_by(job)
+    for seen in (leaving(in_phase(pod, "Running")), leaving(in_phase(pod, "Running", evicted=True))):
+        left = replace(job, status=plan(job, seen).status)
+        assert plan(left).status.evictions == left.status.evictions
+    waits = replace(job, status=plan(job, pod).status)
+    ended = replace(job, status=plan(job, in_phase(pod, "Failed")).status)
+    stopped = replace(
+        a_training(suspended=True), status=plan(a_training(suspended=True), in_phase(pod, "Running")).status
+    )
+    assert [plan(one).status.evictions for one in (waits, ended, stopped)] == [0, 0, 0]
 
 
 def test_a_suspended_workload_loses_its_pods_and_makes_none() -> None:

@@ -55,13 +55,14 @@ def realise(workload: Workload, owner: Owner, pods: Sequence[Pod], now: str) -> 
     done = _is_done(workload, mine) or noted == "Completed"
     next_try = "" if mine or given_up or not failed else _next_try(pods, failed)
     course = Course(failures=len(failed), given_up=given_up, done=done, next_try=next_try if next_try > now else "")
-    status = status_of(workload, pods, mine, course, now)
+    over = [p for p in mine if is_evicted(p) and has_ended(p) and not has_succeeded(p)]  # its node keeps it otherwise
+    stranded = _stranded(workload, mine)
+    status = status_of(workload, pods, mine, course, now, stranded)
     group = gang_of(workload, owner)
     if workload.spec.suspended or given_up or done or workload.metadata.deletion_timestamp:
         end = None if noted else _end(done=done, given_up=given_up)
         return Realised(ended=end, group=group, delete=_not_leaving(active), status=status)
-    over = [p for p in mine if is_evicted(p) and has_ended(p) and not has_succeeded(p)]  # its node keeps it otherwise
-    stale = _not_leaving([*over, *(p for p in active if _attempt(p) != current)]) + _stranded(workload, mine)
+    stale = _not_leaving([*over, *(p for p in active if _attempt(p) != current)]) + stranded
     if status.next_try_at:
         return Realised(group=group, delete=stale, status=status)
     taken = {p.metadata.name for p in pods}

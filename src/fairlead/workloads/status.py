@@ -12,7 +12,7 @@ from fairlead.objects.meta import Condition
 from fairlead.objects.pod import Pod, has_ended
 from fairlead.objects.times import seconds_of
 from fairlead.objects.workload import Phase, Workload, WorkloadStatus
-from fairlead.workloads.evictions import is_cut_short, is_evicted, told
+from fairlead.workloads.evictions import is_cut_short, is_evicted, lost, told
 from fairlead.workloads.gpus import gpu_milli
 from fairlead.workloads.pods import least_of, ranks_of
 
@@ -65,8 +65,11 @@ def status_of(
     mine: Sequence[Pod],
     course: Course,
     now: str,
+    ending: Sequence[Pod] = (),
 ) -> WorkloadStatus:
-    """The status to show. `mine`: pods of the current attempt; times that were set before stay, and so does the status of what ended."""
+    """The status to show. `mine`: pods of the current attempt; `ending`: those about to be removed by us. Times that were
+    set before stay, and so does the status of what ended.
+    """
     before = workload.status
     if (
         before.phase
@@ -78,17 +81,19 @@ def status_of(
     running = [p for p in mine if p.status.phase == "Running" and not p.metadata.deletion_timestamp]
     starts = sorted(p.status.start_time for p in mine if p.status.start_time)
     ended = phase in ("Completed", "Failed")
+    allocated = sum(gpu_milli(p) for p in mine if p.spec.node_name and not has_ended(p))
+    vanished = _vanished(workload, pods, allocated, now)
     return WorkloadStatus(
         phase=phase,
         phase_message=message,
-        conditions=_conditions(before.conditions, pods, phase, now),
+        conditions=_conditions(before.conditions, pods, phase, now, vanished),
         running_pods=len(running),
         requested_pods=ranks_of(workload),
         succeeded_pods=sum(1 for p in mine if has_succeeded(p)),
         failures=course.failures,
-        evictions=before.evictions + _new_evictions(workload, pods, now),
-        nodes=tuple(sorted({p.spec.node_name for p in mine if p.spec.node_name and not ended})),
-        allocated_gpu_milli=sum(gpu_milli(p) for p in mine if p.spec.node_name and not has_ended(p)),
+        evictions=before.evictions + max(_new_evictions(workload, pods, now), int(bool(vanished))),
+        nodes=() if ended else tuple(sorted({p.spec.node_name or "" for p in mine if p not in ending and _stays(p)})),
+        allocated_gpu_milli=allocated,
         next_try_at=course.next_try or None if phase == "Pending" else None,
         started_at=before.started_at or (starts[0] if starts else None),
         completed_at=(before.completed_at or now) if ended else None,
@@ -167,7 +172,34 @@ def _is_continued(conditions: Sequence[Condition], fresh: Sequence[Pod], now: st
     return (seconds_of(now) or 0.0) - (seconds_of(began) or 0.0) <= ONE_EVICTION_SECONDS
 
 
-def _conditions(before: Sequence[Condition], pods: Sequence[Pod], phase: str, now: str) -> tuple[Condition, ...]:
+def _stays(pod: Pod) -> bool:
+    """Whether the pod has a place and nobody has asked it to leave."""
+    return bool(
+        pod.spec.node_name and not has_ended(pod) and not pod.metadata.deletion_timestamp and not is_evicted(pod)
+    )
+
+
+def _vanished(workload: Workload, pods: Sequence[Pod], allocated: int, now: str) -> str:
+    """That pods went from a node without a word, and what was lost; empty where none did.
+
+    A node that is removed takes its pods with it in a moment: whoever was to note it may not have seen it, or have been on
+    that node. The status names the nodes of all pods that nobody had asked to leave, so that it is noted after all.
+    """
+    before = workload.status
+    if before.phase not in ("Running", "Degraded", "Initializing"):
+        return ""
+    gone = sorted(set(before.nodes) - {p.spec.node_name for p in pods})
+    if not gone or any(is_evicted(p) for p in pods):
+        return ""
+    began = next((seconds_of(c.last_transition_time) for c in before.conditions if c.type == "Phase"), None)
+    worked = (seconds_of(now) or 0.0) - (began or 0.0) if began and before.phase != "Initializing" else 0.0
+    spent = max(before.allocated_gpu_milli - allocated, 0) * max(int(worked), 0)
+    return f"Gone from {', '.join(gone)}: removed with its node, or by hand" + lost(spent)
+
+
+def _conditions(
+    before: Sequence[Condition], pods: Sequence[Pod], phase: str, now: str, vanished: str
+) -> tuple[Condition, ...]:
     found = {c.type: c for c in before}
     fresh, evicted = _uncounted(before, pods), [p for p in pods if is_evicted(p)]
     if evicted:
@@ -178,6 +210,10 @@ def _conditions(before: Sequence[Condition], pods: Sequence[Pod], phase: str, no
             reason="_".join(["Pods", *map(_short, evicted)]),
             message=told((fresh or evicted)[-1]),
             last_transition_time=found["Evicted"].last_transition_time if kept else now,
+        )
+    elif vanished:
+        found["Evicted"] = Condition(
+            type="Evicted", status="True", reason="Vanished", message=vanished, last_transition_time=now
         )
     last = found.get("Phase")
     if last is None or last.reason != phase:
