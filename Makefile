@@ -29,7 +29,7 @@ WORKERS ?= 3
 test: ## run every test that can run on this machine (WORKERS=3 side by side: many wait more than they work)
 	@$(MAKE) -s --no-print-directory -j2 $(DEV) $(PAGES)
 	@$(BIN)/python -m tests.parts.install
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 check: $(DEV) ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check -q src tests bench deploy

@@ -6,32 +6,42 @@ real cluster are one group, for it is installed once; the longest groups come fi
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it comes without types
 
+ROOT = Path(__file__).parents[1]
 FIRST = ("installed", "simulation", "real_cluster", "kubernetes")
 """Groups that take minutes, longest first: names of folders, or what the real cluster is used for."""
 
 
-@pytest.hookimpl(trylast=True)
+class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # the same
+    """Gives each worker whole groups."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(ROOT / nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Grouped:
+    """Who shares out the tests."""
+    return Grouped(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where workers share the tests, say which belong together and put the longest groups first."""
-    if not hasattr(config, "workerinput"):
-        return
-    groups = {path: _group(path, [i for i in items if i.path == path]) for path in {item.path for item in items}}
-    items.sort(key=lambda item: _turn(groups[item.path], item.path))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+    """Put the longest groups first where workers share the tests."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _turn(item.path))
 
 
-def _group(path: Path, items: list[pytest.Item]) -> str:
+@functools.cache
+def _group(path: Path) -> str:
     if path.parent.name != "realcluster":
         return "/".join(path.parts[-2:])
-    uses = {name for item in items for name in getattr(item, "fixturenames", ())}
-    return "installed" if "installed" in uses else "real_cluster"
+    return "installed" if "installed: Installed" in path.read_text() else "real_cluster"
 
 
-def _turn(group: str, path: Path) -> int:
-    named = [turn for turn, first in enumerate(FIRST) if first in (group, path.parent.name)]
-    return min(named, default=len(FIRST))
+def _turn(path: Path) -> int:
+    found = [turn for turn, first in enumerate(FIRST) if first in (_group(path), path.parent.name)]
+    return min(found, default=len(FIRST))
