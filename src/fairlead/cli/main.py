@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "node": "admin.machines:node",
     "cluster": "admin.machines:cluster",
     "run": "roles.run:run",
+    "probe": "probe:probe",  # what the pods of a preflight do: not for people
     "scenario": "scenario:scenario",
     "simulate": "simulate:simulate",
 }
@@ -106,7 +107,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of verbs, from the short texts alone."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, SHORT[name]) for name in COMMANDS])
+            formatter.write_dl([(name, SHORT[name]) for name in COMMANDS if name in SHORT])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

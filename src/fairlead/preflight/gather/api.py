@@ -1,0 +1,158 @@
+"""The Kubernetes API as preflight reads it: plain documents of any kind, each list once and paged, and what went wrong in one word."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from fairlead.kube.client import Client
+from fairlead.kube.errors import error_of
+from fairlead.kube.transport import JSON, Request
+from fairlead.runtime.errors import Denied, FairleadError, NotFound, Retryable, SignedOut
+from fairlead.runtime.retry import Backoff, retry
+
+Document = dict[str, Any]
+
+_TRIES: Final = Backoff(first=0.2, most=2.0, tries=3)
+_PAGE: Final = 500
+
+
+def path_of(group_version: str, plural: str, name: str = "", namespace: str = "") -> str:
+    """The path of an object or a list. `group_version`: `v1`, or GROUP/VERSION."""
+    root = f"/api/{group_version}" if "/" not in group_version else f"/apis/{group_version}"
+    place = f"/namespaces/{namespace}" if namespace else ""
+    return f"{root}{place}/{plural}" + (f"/{name}" if name else "")
+
+
+class Api:
+    """Reads documents. Remembers which rights were found and which were refused. Units: seconds."""
+
+    def __init__(self, client: Client, *, patience: float = 10.0) -> None:
+        self.client = client
+        self.clock = client.clock
+        self._patience = patience
+        self.allowed: set[str] = set()
+        self.forbidden: set[str] = set()
+
+    async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Document:
+        """The document there. Raises: FairleadError."""
+        return await self.call("GET", path, query=query)
+
+    async def list(self, group_version: str, plural: str, namespace: str = "", labels: str = "") -> list[Document]:
+        """All objects of a kind, page by page. Raises: Denied naming the right, NotFound where the kind is not served."""
+        path, right = path_of(group_version, plural, namespace=namespace), f"list {plural}"
+        found: list[Document] = []
+        more = ""
+        try:
+            while True:
+                query = {"limit": str(_PAGE), "continue": more, "labelSelector": labels}
+                page = await self.get(path, [(key, value) for key, value in query.items() if value])
+                found += page.get("items") or []
+                more = (page.get("metadata") or {}).get("continue") or ""
+                if not more:
+                    self.allowed.add(right)
+                    return found
+        except Denied as error:
+            self.forbidden.add(right)
+            raise Denied(f"forbidden: {right}", code=error.code) from error
+
+    async def call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Sequence[tuple[str, str]] = ()
+    ) -> Document:
+        """One call; tried again only where that may heal and does no harm. Raises: FairleadError."""
+
+        async def once() -> Document:
+            async with asyncio.timeout(self._patience):
+                answer = await self.client.transport.request(
+                    Request(
+                        method=method,
+                        path=path,
+                        query=tuple(query),
+                        headers={"content-type": JSON} if body is not None else {},
+                        body=json.dumps(body).encode() if body is not None else b"",
+                    )
+                )
+            if answer.status >= 400:
+                raise error_of(answer)
+            return dict(msgspec.json.decode(answer.body)) if answer.body else {}
+
+        if method != "GET":
+            return await once()
+        return await retry(once, self.clock, self.client.rng, _TRIES)
+
+
+def unknown(error: BaseException | str) -> Document:
+    """A fact that could not be had, with the reason."""
+    return {"unknown": error if isinstance(error, str) else str(error) or type(error).__name__}
+
+
+async def known(fact: Awaitable[Any]) -> Any:
+    """What was found; unknown with the reason where it could not be had."""
+    try:
+        return await fact
+    except (FairleadError, OSError, TimeoutError, msgspec.DecodeError) as error:
+        return unknown(word_of(error) if isinstance(error, TimeoutError) else error)
+
+
+async def known_or_none(fact: Awaitable[Any], none: Any) -> Any:
+    """The same; `none` where the kind or the object is not there."""
+    try:
+        return await known_strictly(fact)
+    except NotFound:
+        return none
+
+
+async def known_strictly(fact: Awaitable[Any]) -> Any:
+    """The same as `known`, but for what is not there. Raises: NotFound."""
+    try:
+        return await fact
+    except NotFound:
+        raise
+    except (FairleadError, OSError, TimeoutError, msgspec.DecodeError) as error:
+        return unknown(error)
+
+
+def word_of(error: BaseException | None) -> str:
+    """The class of a failure in one word: dns, refused, tls, timeout, unauthorized, forbidden, not_found, else error."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if word := _word(error):
+            return word
+        error = error.__cause__ or error.__context__
+    return "error"
+
+
+def _word(error: BaseException) -> str:
+    if kind := next((word for type_, word in _BY_TYPE.items() if isinstance(error, type_)), ""):
+        return kind
+    text = f"{type(error).__name__} {error}".lower()
+    if isinstance(error, ssl.SSLError) or "certificate" in text:
+        return "expired" if "expired" in text else "tls"
+    if isinstance(error, Retryable) and error.code == "server-error":
+        return "server-error"
+    return next((word for part, word in _BY_TEXT.items() if part in text), "")
+
+
+_BY_TYPE: Final[dict[type[BaseException], str]] = {
+    TimeoutError: "timeout",
+    SignedOut: "unauthorized",
+    Denied: "forbidden",
+    NotFound: "not_found",
+    ConnectionRefusedError: "refused",
+}
+_BY_TEXT: Final = {
+    "name or service not known": "dns",
+    "gaierror": "dns",
+    "dnserror": "dns",
+    "refused": "refused",
+    "connect call failed": "refused",
+    "timed out": "timeout",
+    "timeout": "timeout",
+    "proxy": "proxy",
+}

@@ -1,0 +1,254 @@
+"""What a probe does in its pod: it answers others, and when it is asked to it looks at its node and at the ways out of it.
+
+It needs no rights and holds no secrets: what to look at comes on standard input, what was seen goes to standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct, field
+
+from fairlead.preflight.gather.reach import Ask, Seen, connection_word, look_up, name_word, reach
+from fairlead.runtime.proxies import Proxy
+from fairlead.runtime.settings import environment
+
+PORT: Final = 8479
+LARGE_BYTES: Final = 6000
+"""More than one packet of any usual size, jumbo frames apart: a path that loses large ones shows."""
+_NVIDIA: Final = "0x10de"
+_GPU_CLASSES: Final = ("0x0300", "0x0302")
+_BRIDGE_CLASS: Final = "0x0680"
+_RESOLV: Final = Path("/etc/resolv.conf")
+_PATIENCE: Final = 10.0
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One request of a probe; see `reach.Ask`."""
+
+    url: str
+    proxy: Proxy | None = None
+    ca: str = ""
+    method: str = "GET"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def ask(self, patience: float) -> Ask:
+        """As it goes out."""
+        return Ask(
+            url=self.url,
+            proxy=self.proxy,
+            ca=self.ca.encode(),
+            method=self.method,
+            headers=self.headers,
+            body=self.body,
+            patience=patience,
+        )
+
+
+class Peer(Struct, frozen=True, kw_only=True):
+    """Another probe."""
+
+    address: str
+    service: str = ""
+    """A name by which it is reached through a Service."""
+    port: int = PORT
+
+
+class Orders(Struct, frozen=True, kw_only=True):
+    """What to look at. Units: seconds."""
+
+    requests: dict[str, Request] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    """Looked up with and without a final dot."""
+    peers: dict[str, Peer] = field(default_factory=dict)
+    """By node."""
+    patience: float = _PATIENCE
+
+
+class Name(Struct, frozen=True, kw_only=True):
+    """How a name was resolved; `same`: with a final dot it leads to the same addresses."""
+
+    plain: str
+    with_dot: str
+    same: bool
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """How another probe was reached: words are `ok` or what went wrong."""
+
+    by_address: str
+    by_service: str | None = None
+    large: str | None = None
+    seconds: float = 0.0
+
+
+class Looked(Struct, frozen=True, kw_only=True):
+    """What a probe saw. `time`: seconds since the epoch by its node's clock, when it began."""
+
+    time: float
+    requests: dict[str, Seen] = field(default_factory=dict)
+    names: dict[str, Name] = field(default_factory=dict)
+    peers: dict[str, Link] = field(default_factory=dict)
+    nameservers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    ndots: int = 1
+    pci_nvidia: int | None = None
+    nvswitch: bool | None = None
+    driver: str | None = None
+    free_disk_bytes: int | None = None
+    api_host: str | None = None
+
+
+async def look(orders: Orders, clock: float | None = None) -> Looked:
+    """Look at everything that is asked for, side by side. `clock`: the time it begins, for tests."""
+    began = time.time() if clock is None else clock
+    seen = await asyncio.gather(*(reach(r.ask(orders.patience)) for r in orders.requests.values()))
+    named = await asyncio.gather(*(_look_up(name, orders.patience) for name in orders.names))
+    linked = await asyncio.gather(*(_link(peer, orders.patience) for peer in orders.peers.values()))
+    servers, search, ndots = resolver(_text(_RESOLV))
+    gpus, switches = devices(Path("/sys/bus/pci/devices"))
+    return Looked(
+        time=began,
+        requests=dict(zip(orders.requests, seen, strict=True)),
+        names=dict(zip(orders.names, named, strict=True)),
+        peers=dict(zip(orders.peers, linked, strict=True)),
+        nameservers=servers,
+        search=search,
+        ndots=ndots,
+        pci_nvidia=gpus,
+        nvswitch=None if switches is None else switches > 0,
+        driver=driver_version(_text(Path("/proc/driver/nvidia/version"))),
+        free_disk_bytes=_free_disk(),
+        api_host=environment().get("KUBERNETES_SERVICE_HOST"),
+    )
+
+
+def resolver(text: str) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+    """(nameservers, search domains, ndots) of a resolv.conf."""
+    servers, search, ndots = [], [], 1
+    for line in text.splitlines():
+        word, *rest = line.split() or [""]
+        if word == "nameserver":
+            servers += rest[:1]
+        elif word in ("search", "domain"):
+            search = rest
+        elif word == "options":
+            ndots = next((int(o[6:]) for o in rest if o.startswith("ndots:") and o[6:].isdigit()), ndots)
+    return tuple(servers), tuple(search), ndots
+
+
+def devices(folder: Path) -> tuple[int | None, int | None]:
+    """(GPUs, switches between them) of NVIDIA on the PCI bus; None where the bus cannot be seen."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return None, None
+    classes = [_text(e / "class").strip()[:6] for e in entries if _text(e / "vendor").strip() == _NVIDIA]
+    return sum(c in _GPU_CLASSES for c in classes), sum(c == _BRIDGE_CLASS for c in classes)
+
+
+def driver_version(text: str) -> str | None:
+    """The version in /proc/driver/nvidia/version: the first word of its first line that looks like one."""
+    for word in text.partition("\n")[0].split():
+        parts = word.split(".")
+        if len(parts) >= 2 and all(part.isdigit() for part in parts):
+            return word
+    return None
+
+
+@contextlib.asynccontextmanager
+async def answering(port: int = PORT, host: str | None = None) -> AsyncIterator[int]:
+    """Answer other probes, each with what it sent, until the end of the block; gives the port."""
+    server = await asyncio.start_server(_answer, host, port)
+    async with server:
+        yield int(server.sockets[0].getsockname()[1])
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, EOFError, ValueError, TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            size = int(await reader.readline())
+            writer.write(await reader.readexactly(min(size, 1 << 20)))
+            await writer.drain()
+    writer.close()
+
+
+async def _link(peer: Peer, patience: float) -> Link:
+    began = time.monotonic()
+    by_address = await _echo(peer.address, peer.port, 64, patience)
+    took = round(time.monotonic() - began, 3)
+    if by_address != "ok":
+        return Link(by_address=by_address, seconds=took)
+    return Link(
+        by_address=by_address,
+        large=await _echo(peer.address, peer.port, LARGE_BYTES, patience),
+        by_service=await _echo(peer.service, peer.port, 64, patience) if peer.service else None,
+        seconds=took,
+    )
+
+
+async def _echo(host: str, port: int, size: int, patience: float) -> str:
+    sent = secrets.token_bytes(size)
+    try:
+        async with asyncio.timeout(patience):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(b"%d\n" % size + sent)
+                return "ok" if await reader.readexactly(size) == sent else "other content"
+            finally:
+                writer.close()
+    except TimeoutError:
+        return "timeout"
+    except asyncio.IncompleteReadError:
+        return "cut"
+    except OSError as error:
+        return name_word(error) if isinstance(error, socket.gaierror) else connection_word(error)
+
+
+async def _look_up(name: str, patience: float) -> Name:
+    bare = name.rstrip(".")
+    (plain, here), (dotted, there) = await asyncio.gather(_addresses(bare, patience), _addresses(f"{bare}.", patience))
+    return Name(plain=plain, with_dot=dotted, same=set(here) == set(there))
+
+
+async def _addresses(name: str, patience: float) -> tuple[str, tuple[str, ...]]:
+    try:
+        async with asyncio.timeout(patience):
+            return "ok", await look_up(name)
+    except TimeoutError:
+        return "timeout", ()
+    except OSError as error:
+        return name_word(error), ()
+
+
+def _free_disk() -> int | None:
+    """Free bytes of the disk that this pod's own folder is on, which is that of the kubelet's folder."""
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage("/scratch").free
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+ORDERS: Final = msgspec.json.Decoder(Orders)
+LOOKED: Final = msgspec.json.Decoder(Looked)
+
+
+def encoded(value: Orders | Looked) -> bytes:
+    """As it travels. Bytes become base64, as JSON has it."""
+    return msgspec.json.encode(value)

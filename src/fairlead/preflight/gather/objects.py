@@ -1,0 +1,136 @@
+"""All that the API's objects tell: each kind is listed once, side by side; what may not be read is unknown, with the right that lacks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final
+
+from fairlead.preflight.gather import cluster, nodes, services, storage
+from fairlead.preflight.gather.api import Api, known, known_or_none, path_of, word_of
+from fairlead.runtime.errors import FairleadError, NotFound
+
+Facts = dict[str, Any]
+Document = Mapping[str, Any]
+
+_WEBHOOKS: Final = "admissionregistration.k8s.io/v1"
+_KINDS: Final = {
+    "nodes": ("v1", "nodes"),
+    "pods": ("v1", "pods"),
+    "namespaces": ("v1", "namespaces"),
+    "services": ("v1", "services"),
+    "leases": ("coordination.k8s.io/v1", "leases"),
+    "daemonsets": ("apps/v1", "daemonsets"),
+    "deployments": ("apps/v1", "deployments"),
+    "crds": ("apiextensions.k8s.io/v1", "customresourcedefinitions"),
+    "runtime_classes": ("node.k8s.io/v1", "runtimeclasses"),
+    "storage_classes": ("storage.k8s.io/v1", "storageclasses"),
+    "csi_nodes": ("storage.k8s.io/v1", "csinodes"),
+    "csi_drivers": ("storage.k8s.io/v1", "csidrivers"),
+    "api_services": ("apiregistration.k8s.io/v1", "apiservices"),
+    "mutating": (_WEBHOOKS, "mutatingwebhookconfigurations"),
+    "validating": (_WEBHOOKS, "validatingwebhookconfigurations"),
+    "slices": ("discovery.k8s.io/v1", "endpointslices"),
+    "quotas": ("v1", "resourcequotas"),
+    "limits": ("v1", "limitranges"),
+    "ingress_classes": ("networking.k8s.io/v1", "ingressclasses"),
+}
+_WHERE_SERVED: Final = {
+    "psp": ("policy/v1beta1", "podsecuritypolicies"),
+    "policies": ("nvidia.com/v1", "clusterpolicies"),
+    "prometheuses": ("monitoring.coreos.com/v1", "prometheuses"),
+    "operators": ("config.openshift.io/v1", "clusteroperators"),
+}
+"""Kinds that are missing on most clusters: none of them is an answer."""
+_NAMESPACE_OF: Final = {"leases": "kube-node-lease"}
+
+
+class Lists:
+    """What was listed. A list that could not be had is the reason why."""
+
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        self._found = found
+
+    def __call__(self, name: str) -> list[Document]:
+        """The objects; none where they could not be listed."""
+        found = self._found[name]
+        return found if isinstance(found, list) else []
+
+    def why(self, *names: str) -> Facts | None:
+        """Why one of them is not known; None where all are."""
+        return next((each for name in names if isinstance(each := self._found[name], dict)), None)
+
+    def is_served(self, name: str) -> bool:
+        """Whether the kind is there at all."""
+        return self._found[name] is not None
+
+
+async def objects_facts(api: Api, namespace: str, now: float) -> Facts:
+    """`namespace`: the product's; `now`: seconds since the epoch."""
+    lists = await _listed(api)
+    kubernetes = await known(api.get(path_of("v1", "services", "kubernetes", "default")))
+    ours = await known_or_none(api.get(path_of("v1", "namespaces", namespace)), None)
+    version = await _cluster_version(api)
+    operator, on_nodes = nodes.operator_facts(lists("policies"), lists("daemonsets"), lists("pods"))
+    found: Facts = {
+        "nodes": nodes.nodes_facts(
+            lists("nodes"),
+            None if lists.why("pods") else lists("pods"),
+            None if lists.why("leases") else lists("leases"),
+            now,
+        ),
+        "cluster": nodes.cluster_addresses(lists("nodes"), None if "unknown" in kubernetes else kubernetes),
+        "gpu_operator": lists.why("policies", "daemonsets") or operator,
+        "openshift": cluster.openshift_facts(version, lists("operators"), lists("nodes")),
+        "psp": lists.why("psp") or cluster.psp_facts(lists("psp") if lists.is_served("psp") else None),
+        "psa": unknown_or(ours, lambda: cluster.psa_facts(ours)),
+        "webhooks": lists.why("mutating", "validating", "slices")
+        or cluster.webhook_facts([*lists("mutating"), *lists("validating")], lists("slices")),
+        "quotas": lists.why("quotas") or cluster.quota_facts(lists("quotas"), {namespace}),
+        "api_services": lists.why("api_services") or cluster.service_facts(lists("api_services")),
+        "crds": lists.why("crds") or sorted(each["metadata"]["name"] for each in lists("crds")),
+        "runtime_classes": lists.why("runtime_classes")
+        or [{"name": e["metadata"]["name"], "handler": e["handler"]} for e in lists("runtime_classes")],
+        "leftovers": lists.why("namespaces", "crds", "mutating", "validating", "services", "deployments")
+        or cluster.leftover_facts(
+            lists("namespaces"),
+            lists("crds"),
+            [*lists("mutating"), *lists("validating")],
+            {f"{e['metadata']['namespace']}/{e['metadata']['name']}" for e in lists("services")},
+            lists("deployments"),
+            now,
+        ),
+        "storage_classes": lists.why("storage_classes")
+        or storage.class_facts(lists("storage_classes"), lists("csi_drivers"), lists("pods")),
+        "csi_nodes": lists.why("csi_nodes") or storage.csi_facts(lists("csi_nodes")),
+        "ingress": {"classes": lists.why("ingress_classes") or services.ingress_classes(lists("ingress_classes"))},
+        "prometheus": lists.why("prometheuses")
+        or services.prometheus_objects(lists("prometheuses"), lists("pods"), lists("crds")),
+    }
+    if why := lists.why("nodes"):
+        found["nodes"] = why
+    elif not isinstance(found["nodes"], dict):
+        for each in found["nodes"]:
+            each |= on_nodes.get(each["name"], {} if lists.why("pods", "daemonsets") else {"plugin_pod": "none"})
+    return found
+
+
+def unknown_or(fact: Any, make: Any) -> Any:
+    """The fact itself where it is unknown, else what is made of it."""
+    return fact if isinstance(fact, dict) and "unknown" in fact else make()
+
+
+async def _listed(api: Api) -> Lists:
+    names = [*_KINDS, *_WHERE_SERVED]
+    asked: list[Awaitable[Any]] = [known(api.list(*_KINDS[n], _NAMESPACE_OF.get(n, ""))) for n in _KINDS]
+    asked += [known_or_none(api.list(*_WHERE_SERVED[name]), None) for name in _WHERE_SERVED]
+    return Lists(dict(zip(names, await asyncio.gather(*asked), strict=True)))
+
+
+async def _cluster_version(api: Api) -> Document | str:
+    try:
+        return await api.get(path_of("config.openshift.io/v1", "clusterversions", "version"))
+    except NotFound:
+        return "not_found"
+    except (FairleadError, OSError, TimeoutError) as error:
+        return word_of(error)

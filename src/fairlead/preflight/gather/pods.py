@@ -1,0 +1,243 @@
+"""What preflight puts into the cluster, as documents. Pure.
+
+Everything is in one namespace of its own and belongs to one Job that runs nothing: it ends by itself after a while, is then
+removed by the cluster's own controllers, and takes with it what belongs to it, should this program have been killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import Struct, field
+
+from fairlead.objects.times import text_of
+from fairlead.preflight.gather.cluster import EXPIRES, PART, PROBE_LABEL
+from fairlead.preflight.gather.look import PORT
+
+Document = dict[str, Any]
+
+OWNER: Final = "preflight"
+SERVICE: Final = "probes"
+NODE_ANNOTATION: Final = "fairlead.dev/node"
+_USER: Final = 10001
+_LEVELS: Final = ("enforce", "audit", "warn")
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Where the pods of one run go, and how. `image`: with which; `owner`: the Job's UID; `expires`: seconds since the epoch."""
+
+    run: str
+    namespace: str
+    image: str
+    expires: float
+    seconds: int
+    """So long a pod runs at most."""
+    owner: str = ""
+    pull_secret: str = ""
+    pulls: bool = True
+    """Whether each node also has to fetch the image's manifest, though it has the image."""
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def namespace(place: Place, level: str = "restricted") -> Document:
+    """The namespace; its pods run restricted."""
+    labels = {f"pod-security.kubernetes.io/{each}": level for each in _LEVELS}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": place.namespace,
+            "labels": {**_labels(place), **labels},
+            "annotations": {EXPIRES: text_of(place.expires)},
+        },
+    }
+
+
+def owner(place: Place) -> Document:
+    """The Job to which everything belongs. It makes no pod."""
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _meta(place, OWNER, owned=False),
+        "spec": {
+            "parallelism": 0,
+            "activeDeadlineSeconds": place.seconds,
+            "ttlSecondsAfterFinished": 30,
+            "template": {
+                "metadata": {"labels": _labels(place)},
+                "spec": {"containers": [{**_container(place, "none", ["true"]), "volumeMounts": []}], **_confined()},
+            },
+        },
+    }
+
+
+def open_policy(place: Place) -> Document:
+    """Lets probes speak to each other and to the outside where a namespace is closed by default."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": _meta(place, "probes"),
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]},
+    }
+
+
+def service(place: Place) -> Document:
+    """Names for single probes: NAME.probes.NAMESPACE.svc."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _meta(place, SERVICE),
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": {PROBE_LABEL: place.run},
+            "ports": [{"name": "probe", "port": PORT}],
+        },
+    }
+
+
+def probe(place: Place, node: str, index: int) -> Document:
+    """The probe of a node: no rights, no token, nothing of the node but what every pod sees."""
+    name = probe_name(node, index)
+    containers = [_container(place, "probe", ["probe", "serve"], policy="IfNotPresent")]
+    if place.pulls:
+        containers.append(_container(place, "pull", ["probe", "idle"], policy="Always"))
+    return _pod(
+        place,
+        name,
+        {
+            "nodeName": node,
+            "hostname": name,
+            "subdomain": SERVICE,
+            "containers": containers,
+            "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}}],
+            **_confined(),
+        },
+        node,
+    )
+
+
+def gpu_pod(place: Place, node: str, index: int, runtime_class: str | None) -> Document:
+    """A pod that asks for one GPU of a node, by way of the scheduler's rules for it, and says what it sees."""
+    spec: Document = {
+        "affinity": pinned(node),
+        "containers": [
+            {
+                **_container(place, "probe", ["probe", "gpu"], policy="IfNotPresent"),
+                "resources": {"requests": _SMALL, "limits": {**_SMALL, "nvidia.com/gpu": "1"}},
+            }
+        ],
+        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}}],
+        **_confined(),
+    }
+    if runtime_class:
+        spec["runtimeClassName"] = runtime_class
+    return _pod(place, f"g{probe_name(node, index)[1:]}", spec, node)
+
+
+def claim(place: Place, name: str, storage_class: str, mode: str) -> Document:
+    """A claim of 64 MiB. `storage_class`: empty for the default."""
+    spec: Document = {"accessModes": [mode], "resources": {"requests": {"storage": "64Mi"}}}
+    if storage_class:
+        spec["storageClassName"] = storage_class
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": _meta(place, name), "spec": spec}
+
+
+def volume_pod(
+    place: Place, name: str, volume: Mapping[str, Any], words: Sequence[str], node: str = "", user: int = 1000
+) -> Document:
+    """A pod with that volume at /data which does `fairlead probe WORDS` and ends. `node`: empty for any."""
+    spec: Document = {
+        "containers": [
+            {
+                **_container(place, "probe", ["probe", *words], policy="IfNotPresent"),
+                "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}, {"name": "data", "mountPath": "/data"}],
+            }
+        ],
+        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}}, {"name": "data", **volume}],
+        **_confined(),
+    }
+    spec["securityContext"] = {**spec["securityContext"], "runAsUser": user, "runAsGroup": user}
+    if node:
+        spec["affinity"] = pinned(node)
+    return _pod(place, name, spec, node)
+
+
+def pinned(node: str) -> Document:
+    """Affinity to one node that leaves the choice to the scheduler, so that it counts what is free."""
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+
+
+def probe_name(node: str, index: int) -> str:
+    """The name of a node's probe: node names have up to 253 characters, labels and host names 63."""
+    return f"n{index}-{hashlib.sha256(node.encode()).hexdigest()[:10]}"
+
+
+_SMALL: Final = {"cpu": "20m", "memory": "96Mi"}
+
+
+def _container(place: Place, name: str, words: Sequence[str], policy: str = "IfNotPresent") -> Document:
+    return {
+        "name": name,
+        "image": place.image,
+        "imagePullPolicy": policy,
+        "args": list(words),
+        "env": [{"name": key, "value": value} for key, value in sorted(place.env.items())],
+        "resources": {"requests": _SMALL, "limits": {"cpu": "500m", "memory": "192Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _confined() -> Document:
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 1,
+        "tolerations": [{"operator": "Exists"}],
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+
+
+def _pod(place: Place, name: str, spec: Document, node: str) -> Document:
+    meta = _meta(place, name)
+    if node:
+        meta["annotations"] = {NODE_ANNOTATION: node}
+    secrets = [{"name": place.pull_secret}] if place.pull_secret else []
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": meta,
+        "spec": {"activeDeadlineSeconds": place.seconds, "imagePullSecrets": secrets, **spec},
+    }
+
+
+def _meta(place: Place, name: str, *, owned: bool = True) -> Document:
+    meta: Document = {
+        "name": name,
+        "namespace": place.namespace,
+        "labels": _labels(place),
+        "annotations": {EXPIRES: text_of(place.expires)},
+    }
+    if owned and place.owner:
+        meta["ownerReferences"] = [{"apiVersion": "batch/v1", "kind": "Job", "name": OWNER, "uid": place.owner}]
+    return meta
+
+
+def _labels(place: Place) -> dict[str, str]:
+    return {PROBE_LABEL: place.run, PART: "fairlead"}

@@ -1,0 +1,311 @@
+"""One probe on every real node, so many at a time: started, asked to look, and taken away; whatever happens, what was seen is kept.
+
+A probe that does not start in time, or of which the cluster says that it will not, is a result too and holds up no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from fairlead.kube.sessions import STDOUT
+from fairlead.preflight.gather import pods
+from fairlead.preflight.gather.api import Api, path_of
+from fairlead.preflight.gather.look import LOOKED, Looked, Orders, Peer, encoded
+from fairlead.preflight.gather.pods import Place
+from fairlead.runtime.errors import FairleadError
+
+Document = Mapping[str, Any]
+Tell = Callable[[str], None]
+
+HOPELESS: Final = {
+    "ErrImagePull": "image_pull_failed",
+    "ImagePullBackOff": "image_pull_failed",
+    "ErrImageNeverPull": "image_pull_failed",
+    "InvalidImageName": "image_pull_failed",
+    "CreateContainerConfigError": "not_started",
+    "CreateContainerError": "not_started",
+    "RunContainerError": "not_started",
+    "CrashLoopBackOff": "not_started",
+}
+"""What a container waits for in vain."""
+_NEIGHBOURS: Final = 3
+"""Probes before and behind in the ring that a probe asks: each pair is asked both ways."""
+_AT_RANDOM: Final = 2
+_ANCHORS: Final = 2
+"""Probes that stay to the end, so that late ones have somebody to ask."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How many and how long. Units: seconds."""
+
+    at_once: int = 50
+    start: float = 60.0
+    settle: float = 3.0
+    """Probes that are up wait so long for others to look together with."""
+    look: float = 40.0
+    poll: float = 1.0
+
+
+class Probed(Struct, frozen=True, kw_only=True):
+    """What came of a node's probe. Units: seconds."""
+
+    state: str
+    """finished, not_started, image_pull_failed or timeout."""
+    status: str = ""
+    image: str = ""
+    event: str = ""
+    message: str = ""
+    looked: Looked | None = None
+    offset: float | None = None
+    """The node's clock minus ours."""
+    round_trip: float | None = None
+    pull: str | None = None
+    """`ok`, or what the node's runtime said; None where it was not tried."""
+    exit: int | str | None = None
+
+
+class _Living(Struct):
+    """A probe that is in the cluster."""
+
+    node: str
+    name: str
+    since: float
+    address: str = ""
+    document: Document = field(default_factory=dict)
+
+
+class Probes:
+    """All probes of a run."""
+
+    def __init__(self, api: Api, place: Place, limits: Limits, tell: Tell) -> None:
+        self._api = api
+        self._clock = api.clock
+        self._rng = api.client.rng
+        self._place = place
+        self._limits = limits
+        self._tell = tell
+        self._living: dict[str, _Living] = {}
+        """By node: those whose pod is in the cluster and has not been looked from."""
+        self._anchors: dict[str, _Living] = {}
+        self.results: dict[str, Probed] = {}
+        """By node, as they come; complete once `run` has returned."""
+
+    async def run(self, nodes: Sequence[str], orders: Callable[[str], Orders]) -> None:
+        """Probe them. `orders`: what the probe of a node is to look at, its peers apart."""
+        waiting = list(nodes)
+        looking: set[asyncio.Task[None]] = set()
+        try:
+            while waiting or self._living or looking:
+                while waiting and len(self._living) < self._limits.at_once:
+                    await self._start(waiting.pop(0), len(nodes) - len(waiting))
+                await self._see()
+                for batch in self._batches():
+                    task = asyncio.create_task(self._look(batch, orders))
+                    looking.add(task)
+                    task.add_done_callback(looking.discard)
+                self._give_up()
+                self._progress(len(nodes))
+                if waiting or self._living or looking:
+                    await self._clock.sleep(self._limits.poll)
+        finally:
+            for task in looking:
+                task.cancel()
+            for node in [*waiting, *self._living]:
+                self.results.setdefault(node, Probed(state="timeout", status="the run ended before it was looked at"))
+
+    async def _start(self, node: str, index: int) -> None:
+        body = pods.probe(self._place, node, index)
+        name = body["metadata"]["name"]
+        try:
+            await self._api.call("POST", path_of("v1", "pods", namespace=self._place.namespace), body)
+        except FairleadError as error:
+            self.results[node] = Probed(state="not_started", status="refused", message=str(error))
+            return
+        self._living[node] = _Living(node=node, name=name, since=self._clock.monotonic())
+
+    async def _see(self) -> None:
+        """Look at all pods of the run at once."""
+        with contextlib.suppress(FairleadError, TimeoutError):
+            listed = await self._api.list("v1", "pods", self._place.namespace)
+            by_name = {each["metadata"]["name"]: each for each in listed}
+            for living in self._living.values():
+                living.document = by_name.get(living.name, living.document)
+                living.address = _address(living.document)
+
+    def _batches(self) -> list[list[_Living]]:
+        """Those that are up, once others have had a moment to come up as well."""
+        up = [each for each in self._living.values() if each.address]
+        now, settle = self._clock.monotonic(), self._limits.settle
+        young = any(now - each.since < settle for each in self._living.values() if not each.address)
+        if not up or (young and len(up) < self._limits.at_once):
+            return []
+        for each in up:
+            del self._living[each.node]
+        return [up]
+
+    async def _look(self, batch: list[_Living], orders: Callable[[str], Orders]) -> None:
+        for each in batch[: max(0, _ANCHORS - len(self._anchors))]:
+            self._anchors[each.node] = each
+        known = {each.node: each for each in (*self._anchors.values(), *batch)}
+        looks = [self._look_from(each, replace(orders(each.node), peers=self._peers(each, known))) for each in batch]
+        for each, found in zip(batch, await asyncio.gather(*looks), strict=True):
+            self.results[each.node] = found
+        await asyncio.gather(*(self._remove(each) for each in batch if each.node not in self._anchors))
+
+    def _peers(self, me: _Living, known: Mapping[str, _Living]) -> dict[str, Peer]:
+        ring = sorted(known)
+        at = ring.index(me.node)
+        near = {ring[(at + step) % len(ring)] for step in range(-_NEIGHBOURS, _NEIGHBOURS + 1)} - {me.node}
+        others = sorted(set(ring) - near - {me.node})
+        near |= set(self._rng.sample(others, min(_AT_RANDOM, len(others))))
+        suffix = f"{pods.SERVICE}.{self._place.namespace}.svc"
+        return {
+            node: Peer(address=known[node].address, service=f"{known[node].name}.{suffix}") for node in sorted(near)
+        }
+
+    async def _look_from(self, living: _Living, orders: Orders) -> Probed:
+        seen = _so_far(living.document)
+        try:
+            async with asyncio.timeout(self._limits.look):
+                looked, sent, answered = await self._ask(living.name, orders)
+        except TimeoutError:
+            return replace(seen, state="timeout", status=f"it did not answer within {self._limits.look:g} s")
+        except (FairleadError, OSError, msgspec.DecodeError) as error:
+            return replace(seen, state="timeout", status=f"it could not be asked: {error}")
+        middle = (sent + answered) / 2
+        return replace(
+            seen,
+            state="finished",
+            looked=looked,
+            offset=round(looked.time - middle, 3),
+            round_trip=round(answered - sent, 3),
+            pull=await self._pulled(living),
+        )
+
+    async def _ask(self, pod: str, orders: Orders) -> tuple[Looked, float, float]:
+        """(what it saw, when it was asked, when it said its time). Raises: FairleadError."""
+        session = await self._api.client.exec(
+            pod, self._place.namespace, ["fairlead", "probe", "look"], container="probe", stdin=True
+        )
+        try:
+            lines = _lines(session.output())
+            await anext(lines)  # it has started
+            sent = self._clock.now()
+            body = encoded(orders)
+            await session.send(b"%d\n" % len(body) + body)
+            await anext(lines)
+            answered = self._clock.now()
+            return LOOKED.decode(await anext(lines)), sent, answered
+        except StopAsyncIteration as error:
+            raise FairleadError(f"the probe ended with exit code {session.exit_code} before it had looked") from error
+        finally:
+            await session.close()
+
+    async def _pulled(self, living: _Living) -> str | None:
+        """What came of the second container, for whose image the node's runtime had to ask the registry."""
+        if not self._place.pulls:
+            return None
+        end = self._clock.monotonic() + self._limits.start / 2
+        while True:
+            with contextlib.suppress(FairleadError, TimeoutError):
+                path = path_of("v1", "pods", living.name, self._place.namespace)
+                state = _container(await self._api.get(path), "pull").get("state") or {}
+                waits = state.get("waiting") or {}
+                if "running" in state or "terminated" in state:
+                    return "ok"
+                if waits.get("reason") in HOPELESS:
+                    return str(waits.get("message") or waits["reason"])
+            if self._clock.monotonic() >= end:
+                return "timeout"
+            await self._clock.sleep(self._limits.poll)
+
+    def _give_up(self) -> None:
+        """On those of which the cluster says that they will not start, and on late ones."""
+        now = self._clock.monotonic()
+        for living in list(self._living.values()):
+            late = now - living.since >= self._limits.start
+            state = _hopeless(living.document) or ("not_started" if late else "")
+            if state and not living.address:
+                del self._living[living.node]
+                self.results[living.node] = replace(_so_far(living.document), state=state)
+                self._tell(f"{living.node}: {_in_words(self.results[living.node])}")
+
+    def _progress(self, total: int) -> None:
+        waits = next((each for each in self._living.values() if not each.address), None)
+        if waits is not None and self._clock.monotonic() - waits.since > 5:
+            for_ = round(self._clock.monotonic() - waits.since)
+            self._tell(
+                f"{waits.node}: {_in_words(_so_far(waits.document))} {for_} s ({len(self.results)} of {total} nodes)"
+            )
+
+    async def _remove(self, living: _Living) -> None:
+        with contextlib.suppress(FairleadError, TimeoutError):
+            await self._api.call("DELETE", path_of("v1", "pods", living.name, self._place.namespace))
+
+
+async def events_of(api: Api, namespace: str, names: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Key -> (reason, message) of the last event of its object. `names`: key -> name of the object."""
+    last: dict[str, tuple[str, str, str]] = {}
+    for event in await api.list("v1", "events", namespace):
+        about = (event.get("involvedObject") or {}).get("name", "")
+        when = str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"))
+        if event.get("type") != "Normal" and when >= last.get(about, ("",))[0]:
+            last[about] = (when, str(event.get("reason", "")), str(event.get("message", "")))
+    return {key: last[name][1:] for key, name in names.items() if name in last}
+
+
+async def _lines(output: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
+    rest = b""
+    async for channel, data in output:
+        if channel != STDOUT:
+            continue
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield line
+
+
+def _address(pod: Document) -> str:
+    """Its address, once its probe answers."""
+    if "running" in (_container(pod, "probe").get("state") or {}):
+        return str((pod.get("status") or {}).get("podIP") or "")
+    return ""
+
+
+def _container(pod: Document, name: str) -> Document:
+    listed = (pod.get("status") or {}).get("containerStatuses") or ()
+    return next((each for each in listed if each.get("name") == name), {})
+
+
+def _hopeless(pod: Document) -> str:
+    if (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"):
+        return "not_started"
+    waits = (_container(pod, "probe").get("state") or {}).get("waiting") or {}
+    return HOPELESS.get(str(waits.get("reason", "")), "")
+
+
+def _so_far(pod: Document) -> Probed:
+    status = pod.get("status") or {}
+    container = _container(pod, "probe")
+    waits = (container.get("state") or {}).get("waiting") or {}
+    ended = (container.get("state") or {}).get("terminated") or {}
+    image = next((c.get("image", "") for c in (pod.get("spec") or {}).get("containers") or ()), "")
+    return Probed(
+        state="not_started",
+        status=str(waits.get("reason") or status.get("reason") or status.get("phase") or "Pending"),
+        image=str(image),
+        message=str(waits.get("message") or status.get("message") or ended.get("message") or ""),
+        exit=ended.get("exitCode"),
+    )
+
+
+def _in_words(probed: Probed) -> str:
+    words = {"ContainerCreating": "its probe is being made", "Pending": "its probe waits for its node"}
+    told = words.get(probed.status, probed.status)
+    return f"{told}: {probed.message}" if probed.message else told

@@ -1,0 +1,201 @@
+"""Prometheus, ingress and sign-in: what the API's objects and the answers of these services tell. Pure (`preflight.keys.services`)."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from fairlead.preflight.gather.reach import Seen
+
+Document = Mapping[str, Any]
+Facts = dict[str, Any]
+
+_MONITORING: Final = "servicemonitors.monitoring.coreos.com"
+_OPERATOR_VERSION: Final = "operator.prometheus.io/version"
+
+QUERIES: Final = {
+    "up": "up",
+    "requests": "count(kube_pod_container_resource_requests)",
+    "requests_1x": "count(kube_pod_container_resource_requests_cpu_cores)",
+    "allocatable": "count(kube_node_status_allocatable)",
+    "build": "kube_state_metrics_build_info",
+    "duplicates": "max(count by (namespace, pod, container, resource) (kube_pod_container_resource_requests))",
+    "age": "time() - max(timestamp(kube_node_info or kube_node_status_allocatable or node_uname_info))",
+    "uname": "node_uname_info",
+    "gpus": "count by (Hostname, node, instance, kubernetes_node) (DCGM_FI_DEV_GPU_UTIL)",
+}
+"""What a Prometheus is asked."""
+
+
+def ingress_classes(classes: Sequence[Document]) -> list[Facts]:
+    """IngressClasses."""
+    return [
+        {
+            "name": each["metadata"]["name"],
+            "controller": (each.get("spec") or {}).get("controller", ""),
+            "default": (each["metadata"].get("annotations") or {}).get("ingressclass.kubernetes.io/is-default-class")
+            == "true",
+        }
+        for each in classes
+    ]
+
+
+def prometheus_objects(objects: Sequence[Document], pods: Sequence[Document], crds: Sequence[Document]) -> Facts:
+    """What there is of the Prometheus Operator."""
+    running = [p for p in pods if _is_operator(p) and (p.get("status") or {}).get("phase") == "Running"]
+    found: Facts = {"objects": len(objects), "operator_pods_running": len(running)}
+    monitors = next((each for each in crds if each["metadata"]["name"] == _MONITORING), None)
+    version = ((monitors or {}).get("metadata", {}).get("annotations") or {}).get(_OPERATOR_VERSION)
+    if version:
+        found["operator_version"] = version
+    if objects:
+        found["selectors"] = [_selector(each) for each in objects]
+    return found
+
+
+def _is_operator(pod: Document) -> bool:
+    return any("prometheus-operator" in str(c.get("image", "")) for c in pod["spec"].get("containers") or ())
+
+
+def _selector(each: Document) -> Facts:
+    spec, meta = each.get("spec") or {}, each["metadata"]
+    namespaces = spec.get("serviceMonitorNamespaceSelector")
+    return {
+        "prometheus": f"{meta['namespace']}/{meta['name']}",
+        "match_labels": dict((spec.get("serviceMonitorSelector") or {}).get("matchLabels") or {}),
+        "selects_namespace": namespaces is not None and not namespaces.get("matchLabels"),
+    }
+
+
+def query_url(base: str, query: str) -> str:
+    """The address that answers a query."""
+    return f"{base.rstrip('/')}/api/v1/query?query={quote(query)}"
+
+
+def prometheus_answers(with_token: Seen, without: Seen | None) -> Facts:
+    """What the answer to `up` tells."""
+    result = _result(with_token)
+    found: Facts = {"query_ok": result is not None}
+    if with_token.tcp:
+        found["tcp"] = with_token.tcp
+    if with_token.tls or with_token.reached:
+        found["tls"] = with_token.tls or "not_used"
+    if with_token.status is not None:
+        found["get_query_with_token"] = with_token.status
+    if without is not None and without.status is not None:
+        found["get_query_without_token"] = without.status
+    if result is not None:
+        found["up_series"] = len(result)
+    return found
+
+
+def metrics_facts(answers: Mapping[str, Seen], nodes: Sequence[Document]) -> Facts:
+    """What the exporters deliver. `answers`: by key of QUERIES; `nodes`: facts of nodes."""
+    found: Facts = {}
+    for key, name in (
+        ("requests", "kube_pod_container_resource_requests"),
+        ("requests_1x", "kube_pod_container_resource_requests_cpu_cores"),
+        ("allocatable", "kube_node_status_allocatable"),
+    ):
+        if (count := _number(answers[key])) is not None:
+            found[name] = int(count)
+    builds = _result(answers["build"])
+    if builds:
+        found["kube_state_metrics_build_info_version"] = str(builds[0]["metric"].get("version", ""))
+    if (most := _number(answers["duplicates"])) is not None:
+        found["kube_state_metrics_duplicates"] = most > 1
+    if (age := _number(answers["age"])) and age < time.time() / 2:
+        found["newest_sample_age_seconds"] = round(age, 1)
+    unames = _result(answers["uname"])
+    if unames is not None:
+        up = {node["name"]: sum(_is_of(node, series["metric"]) for series in unames) for node in nodes}
+        found["node_exporter_up"] = {name: min(count, 1) for name, count in up.items() if count}
+        found["node_exporter_absent"] = sorted(name for name, count in up.items() if not count)
+        found["node_exporter_duplicates"] = sorted(name for name, count in up.items() if count > 1)
+    gpus = _result(answers["gpus"])
+    if gpus is not None:
+        found["gpu_util"] = {node["name"]: sum(_value(s) for s in gpus if _is_of(node, s["metric"])) for node in nodes}
+    return found
+
+
+def oidc_facts(document: Seen, jwks: Seen | None) -> Facts:
+    """What a provider's discovery document and its keys tell."""
+    found: Facts = {}
+    if document.status is not None:
+        found["discovery_status"] = document.status
+    if not document.reached:
+        found["error"] = failure_of(document)
+    read = _json(document)
+    for theirs, ours in (("issuer", "issuer_in_document"), ("id_token_signing_alg_values_supported", "signing_algs")):
+        if theirs in read:
+            found[ours] = read[theirs]
+    if jwks_uri := read.get("jwks_uri"):
+        found["jwks_host"] = urlsplit(str(jwks_uri)).hostname or ""
+    if jwks is not None and jwks.status is not None:
+        found["jwks_status"] = jwks.status
+    return found
+
+
+def failure_of(seen: Seen) -> str:
+    """The class of the first step that went wrong, `ok` where an answer came."""
+    if seen.reached:
+        return "ok"
+    if seen.dns not in (None, "ok") and seen.connect is None:
+        return "dns"
+    if seen.connect is not None and seen.connect // 100 != 2:
+        return "proxy"
+    if seen.tls not in (None, "ok"):
+        return "tls"
+    if seen.tcp == "ok":
+        return "no_answer"
+    text = (seen.tcp or seen.error or "").lower()
+    return "refused" if "refused" in text else "timeout" if "time" in text else "tcp"
+
+
+def document_of(seen: Seen) -> Facts:
+    """The JSON object that was answered; empty where it was none."""
+    return _json(seen)
+
+
+def _json(seen: Seen) -> Facts:
+    try:
+        read = json.loads(seen.body) if seen.body else {}
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _result(seen: Seen) -> list[Any] | None:
+    """The vector of an answered query; None where it was not answered."""
+    read = _json(seen)
+    if seen.status != 200 or read.get("status") != "success":
+        return None
+    data = read.get("data") or {}
+    result = data.get("result") if isinstance(data, dict) else None
+    return result if isinstance(result, list) else None
+
+
+def _number(seen: Seen) -> float | None:
+    """The only value of an answered query; 0 where it gave no series."""
+    result = _result(seen)
+    if result is None:
+        return None
+    return _value(result[0]) if result else 0.0
+
+
+def _value(series: Document) -> float:
+    try:
+        return float(series["value"][1])
+    except (KeyError, IndexError, ValueError):
+        return 0.0
+
+
+def _is_of(node: Document, labels: Mapping[str, str]) -> bool:
+    """Whether a series is of a node: by its name, its host name, or one of its addresses."""
+    told = {labels.get(key, "") for key in ("node", "kubernetes_node", "Hostname", "nodename", "instance")}
+    hosts = {re.sub(r"^\[?(.*?)\]?(:\d+)?$", r"\1", each) for each in told if each}
+    return bool(hosts & {node["name"], *node.get("addresses", ())})
