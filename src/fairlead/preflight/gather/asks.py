@@ -1,0 +1,176 @@
+"""What is asked over the network for a configuration, and what the answers say as facts. Pure (`preflight.keys.network`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from fairlead.objects.times import seconds_of
+from fairlead.preflight.checks.ways import host_and_port, ways
+from fairlead.preflight.config import Config
+from fairlead.preflight.gather.look import Link, Looked, Request
+from fairlead.preflight.gather.reach import Seen
+from fairlead.preflight.gather.services import QUERIES, document_of, failure_of, query_url
+from fairlead.runtime.proxies import Proxy, Way, proxy_for
+
+Facts = dict[str, Any]
+
+EGRESS: Final = "egress:"
+QUERY: Final = "query:"
+NO_TOKEN: Final = "query-without-token"
+DISCOVERY: Final = "oidc-discovery"
+API: Final = "api"
+API_BY_PROXY: Final = "api-by-proxy"
+_PUBLIC: Final = "public"
+_DAY: Final = 86_400
+
+
+def egress_requests(config: Config, ca: str) -> dict[str, Request]:
+    """By `egress:WAY`: one request whose answer is known, for each way that is needed. `ca`: PEM."""
+    found = {}
+    for way in ways(config):
+        if way.idle or not way.hosts:
+            continue
+        url = _url(way.name, config)
+        found[f"{EGRESS}{way.name}"] = Request(url=url, ca=ca, proxy=proxy_of(url, config))
+    return found
+
+
+def service_requests(config: Config, ca: str, token: str) -> dict[str, Request]:
+    """What one node asks for all: Prometheus. `token`: with which it is asked."""
+    if config.prometheus.mode != "existing" or not config.prometheus.url:
+        return {}
+    base = config.prometheus.url
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    found = {
+        f"{QUERY}{key}": Request(url=query_url(base, query), ca=ca, headers=headers) for key, query in QUERIES.items()
+    }
+    if token:
+        found[NO_TOKEN] = Request(url=query_url(base, "up"), ca=ca)
+    return found
+
+
+def request(url: str, config: Config, ca: str) -> Request:
+    """A request that goes as the product's would."""
+    return Request(url=url, ca=ca, proxy=proxy_of(url, config))
+
+
+def api_requests(config: Config, host: str) -> dict[str, Request]:
+    """The API as a pod reaches it, past the proxy and as the configuration would have it go. `host`: of the Service kubernetes."""
+    url = f"https://[{host}]/version" if ":" in host else f"https://{host}/version"
+    proxy = proxy_of(url, config)
+    return {API: Request(url=url)} | ({API_BY_PROXY: Request(url=url, proxy=proxy)} if proxy else {})
+
+
+def names_of(config: Config) -> tuple[str, ...]:
+    """The host names that pods look up: a name inside the cluster first, then those of the ways out."""
+    hosts = [host for way in ways(config) if not way.idle for host, _ in way.hosts]
+    return ("kubernetes.default.svc", *dict.fromkeys(h for h in hosts if not re.fullmatch(r"[\d.]+|.*:.*", h)))
+
+
+def proxy_of(url: str, config: Config) -> Proxy | None:
+    """The proxy of the configuration for an address, None where it is reached without."""
+    parts = urlsplit(url)
+    address = config.proxy.https if parts.scheme == "https" else config.proxy.http
+    if not address:
+        return None
+    return proxy_for(url, Way(proxy=address, no_proxy=config.proxy.no_proxy), {}, f"proxy.{parts.scheme}")
+
+
+def egress_facts(name: str, seen: Seen, config: Config, now: float) -> Facts:
+    """What one request by a way out tells. `now`: seconds since the epoch."""
+    words: Facts = {"dns": seen.dns, "tcp": seen.tcp, "connect": seen.connect, "tls": seen.tls, "alpn": seen.alpn}
+    found = {key: value for key, value in words.items() if value is not None}
+    if found.get("connect") and found.get("dns") not in (None, "ok"):
+        del found["dns"]  # behind a proxy the name need not be known here
+    if seen.issuer:
+        found |= {"issuer_seen": seen.issuer, "issuer_expected": _PUBLIC}
+    if seen.expires and (end := seconds_of(seen.expires)) is not None:
+        found["cert_days_left"] = round((end - now) / _DAY)
+    if seen.status is None:
+        return found
+    found["status"] = seen.status
+    found["via_proxy" if seen.connect is not None else "direct"] = seen.status
+    if name == "control-plane":
+        found["get_health"] = seen.status
+    if name == "metrics":
+        found["get_root"] = seen.status
+    return found | {"content": _content(name, seen, config)}
+
+
+def host_led_to(seen: Seen) -> str:
+    """The host that an answer sends to; empty where it sends nowhere."""
+    return urlsplit(seen.headers.get("location", "")).hostname or ""
+
+
+def class_here(seen: Seen) -> str:
+    """`ok`, or the class of what went wrong, of a request from this machine."""
+    if not seen.reached:
+        return failure_of(seen)
+    return "ok" if seen.status in (200, 401) else "http"
+
+
+def dns_facts(looked: Looked) -> Facts:
+    """How names are resolved on a node."""
+    inside, *_ = looked.names
+    return {
+        "cluster_name": looked.names[inside].plain,
+        "nameservers": list(looked.nameservers),
+        "search": list(looked.search),
+        "ndots": looked.ndots,
+        "hosts": {
+            name: {"plain": each.plain, "with_dot": each.with_dot, "same": each.same}
+            for name, each in looked.names.items()
+            if name != inside
+        },
+    }
+
+
+def link_facts(link: Link) -> Facts:
+    """How a node's pod reached that of another."""
+    found: Facts = {"by_address": link.by_address, "seconds": link.seconds}
+    told = {"by_service": link.by_service, "large": link.large}
+    return found | {key: value for key, value in told.items() if value is not None}
+
+
+def _url(name: str, config: Config) -> str:
+    host = {
+        "charts": f"https://{config.egress.charts}/index.yaml",
+        "product-images": f"{_scheme(config.registry.host)}://{config.registry.host}/v2/",
+        "metrics": config.remote_write.url,
+        "control-plane": config.control_plane.url.rstrip("/") + "/healthz",
+        "sign-in": config.oidc.issuer.rstrip("/") + "/.well-known/openid-configuration",
+    }
+    return host[name] if name in host else f"https://{config.egress.third_party[0]}/v2/"
+
+
+def _scheme(registry: str) -> str:
+    """Registries on the machine itself are spoken to without TLS, as runtimes do."""
+    return "http" if host_and_port(registry)[0] in ("localhost", "127.0.0.1", "::1") else "https"
+
+
+def _content(name: str, seen: Seen, config: Config) -> str:
+    """Whether what came is what is known to be there: a page that says no has status 200 as well."""
+    if _PROOFS[name](seen, config):
+        return "ok"
+    is_page = "html" in seen.headers.get("content-type", "") or seen.body.lstrip()[:1] == b"<"
+    return "block_page" if is_page else "other"
+
+
+def _is_registry(seen: Seen, _config: Config) -> bool:
+    told = seen.headers.get("docker-distribution-api-version", "") or seen.headers.get("www-authenticate", "")
+    return bool(told) or (set(document_of(seen)) <= {"errors"} and seen.status in (200, 401))
+
+
+_PROOFS: Final[Mapping[str, Callable[[Seen, Config], bool]]] = {
+    "charts": lambda seen, _: seen.body.lstrip().startswith(b"apiVersion") or b"\nentries:" in seen.body,
+    "product-images": _is_registry,
+    "third-party-images": _is_registry,
+    "metrics": lambda seen, _: "html" not in seen.headers.get("content-type", "") or seen.status != 200,
+    "control-plane": lambda seen, _: {"status", "version"} <= set(document_of(seen)),
+    "sign-in": lambda seen, config: (
+        str(document_of(seen).get("issuer", "")).rstrip("/") == config.oidc.issuer.rstrip("/")
+    ),
+}

@@ -1,0 +1,45 @@
+"""What is asked from the machine that runs the command: where the chart comes from, and the sign-in provider as a browser sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fairlead.preflight.config import Config
+from fairlead.preflight.gather import asks
+from fairlead.preflight.gather.reach import Seen, reach
+from fairlead.preflight.gather.services import document_of, oidc_facts
+from fairlead.runtime.clock import Clock
+
+Facts = dict[str, Any]
+
+_PATIENCE = 10.0
+
+
+async def facts(config: Config, ca: str, clock: Clock) -> Facts:
+    """Ways out, and the provider's documents, as seen from here. `ca`: PEM."""
+    wanted = asks.egress_requests(config, ca)
+    seen = dict(zip(wanted, await asyncio.gather(*(reach(r.ask(_PATIENCE)) for r in wanted.values())), strict=True))
+    egress: dict[str, Facts] = {}
+    for key, each in seen.items():
+        name = key.removeprefix(asks.EGRESS)
+        egress[name] = {"from_workstation": asks.class_here(each)}
+        if host := asks.host_led_to(each):
+            egress[name]["hosts_seen"] = [host]
+    found: Facts = {"egress": egress}
+    if (document := seen.get(f"{asks.EGRESS}sign-in")) is not None:
+        found["oidc"] = await _oidc(document, config, ca)
+    return found
+
+
+async def _oidc(document: Seen, config: Config, ca: str) -> Facts:
+    read = document_of(document)
+    jwks = None
+    if url := str(read.get("jwks_uri") or ""):
+        jwks = await reach(asks.request(url, config, ca).ask(_PATIENCE))
+    found = oidc_facts(document, jwks)
+    if url := str(read.get("authorization_endpoint") or ""):
+        page = await reach(asks.request(url, config, ca).ask(_PATIENCE))
+        if page.status is not None:
+            found["authorization_endpoint_from_workstation"] = page.status
+    return found

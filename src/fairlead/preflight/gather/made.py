@@ -1,0 +1,110 @@
+"""What a run makes in the cluster, and takes away again: a namespace, and in it one Job to which all else belongs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from fairlead.kube.errors import AlreadyExists
+from fairlead.preflight.gather import pods
+from fairlead.preflight.gather.api import Api, path_of
+from fairlead.preflight.gather.pods import Place
+from fairlead.runtime.errors import FairleadError, NotFound
+
+_GONE_SECONDS: Final = 30.0
+
+
+@contextlib.asynccontextmanager
+async def made(api: Api, place: Place, product: str, tell: Callable[[str], None]) -> AsyncIterator[Place]:
+    """The place, there until the end of the block. `product`: the namespace that may hold the pull secret.
+
+    Raises: FairleadError where it may not be made.
+    """
+    await api.call("POST", "/api/v1/namespaces", pods.namespace(place))
+    try:
+        owner = await api.call("POST", path_of("batch/v1", "jobs", namespace=place.namespace), pods.owner(place))
+        place = replace(place, owner=owner["metadata"]["uid"])
+        await _add(api, "networking.k8s.io/v1", "networkpolicies", place, pods.open_policy(place))
+        await _add(api, "v1", "services", place, pods.service(place))
+        if place.pull_secret and not await _copied(api, place, product):
+            place = replace(place, pull_secret="")
+        await _account(api, place)
+        yield place
+    finally:
+        await _take_away(api, place, tell)
+
+
+async def _add(api: Api, group_version: str, plural: str, place: Place, body: dict[str, Any]) -> None:
+    with contextlib.suppress(AlreadyExists):
+        await api.call("POST", path_of(group_version, plural, namespace=place.namespace), body)
+
+
+async def _copied(api: Api, place: Place, product: str) -> bool:
+    """Whether the pull secret could be read and copied: pods use secrets of their own namespace only."""
+    try:
+        found = await api.get(path_of("v1", "secrets", place.pull_secret, product))
+    except FairleadError:
+        return False
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": place.pull_secret, "namespace": place.namespace},
+        "type": found.get("type"),
+        "data": found.get("data"),
+    }
+    await _add(api, "v1", "secrets", place, body)
+    return True
+
+
+async def _account(api: Api, place: Place) -> None:
+    """Wait for the account that pods are made under: the cluster makes it a moment after the namespace."""
+    end = api.clock.monotonic() + _GONE_SECONDS
+    while True:
+        try:
+            await api.get(path_of("v1", "serviceaccounts", "default", place.namespace))
+        except NotFound:
+            if api.clock.monotonic() < end:
+                await api.clock.sleep(0.3)
+                continue
+        except FairleadError:
+            return  # whoever may not look finds out when making the first pod
+        return
+
+
+async def _take_away(api: Api, place: Place, tell: Callable[[str], None]) -> None:
+    """Delete the namespace with all that is in it, and see that it goes; pods of dead nodes are removed without asking them."""
+    path = path_of("v1", "namespaces", place.namespace)
+    try:
+        await api.call("DELETE", path)
+    except NotFound:
+        return
+    except (FairleadError, TimeoutError, OSError) as error:
+        tell(
+            f"The namespace {place.namespace} could not be removed: {error}. Remove it: kubectl delete namespace {place.namespace}"
+        )
+        return
+    end = api.clock.monotonic() + _GONE_SECONDS
+    forced = False
+    while api.clock.monotonic() < end:
+        try:
+            await api.get(path)
+        except NotFound:
+            return
+        except (FairleadError, TimeoutError, OSError):
+            pass
+        if not forced and api.clock.monotonic() > end - _GONE_SECONDS / 2:
+            forced = True
+            await _force(api, place)
+        await api.clock.sleep(0.5)
+    tell(f"The namespace {place.namespace} is being removed still; it goes by itself.")
+
+
+async def _force(api: Api, place: Place) -> None:
+    with contextlib.suppress(FairleadError, TimeoutError, OSError):
+        for pod in await api.list("v1", "pods", place.namespace):
+            path = path_of("v1", "pods", pod["metadata"]["name"], place.namespace)
+            with contextlib.suppress(FairleadError, TimeoutError, OSError):
+                await api.call("DELETE", path, {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0})

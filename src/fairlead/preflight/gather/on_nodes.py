@@ -1,0 +1,193 @@
+"""What pods on the nodes find out: a probe on each node, and beside them a GPU used and volumes written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from fairlead.preflight.config import Config
+from fairlead.preflight.gather import asks, pods, trials
+from fairlead.preflight.gather.api import Api, known
+from fairlead.preflight.gather.look import Looked, Orders
+from fairlead.preflight.gather.pods import Place
+from fairlead.preflight.gather.probes import Limits, Probed, Probes, events_of
+from fairlead.preflight.gather.reach import Seen
+from fairlead.preflight.gather.services import QUERIES, metrics_facts, prometheus_answers
+
+Facts = dict[str, Any]
+Tell = Callable[[str], None]
+
+_GPU = "nvidia.com/gpu"
+
+
+async def gather(api: Api, place: Place, config: Config, ca: str, found: Facts, tell: Tell) -> None:
+    """Put into `found` what pods see. What is late is missing there, and what came stays."""
+    nodes = [each for each in found["nodes"] if is_probed(each)]
+    names = [each["name"] for each in nodes]
+    tell(f"Starting a probe on {len(names)} node{'s' * (len(names) != 1)} ...")
+    found |= {key: {} for key in ("probes", "probe_exit", "clock", "dns", "connectivity", "runtime_pull")}
+    probes = Probes(api, place, Limits(), tell)
+    orders = _orders(config, ca, found, names)
+    work = [
+        asyncio.create_task(_trials(api, place, config, found, nodes)),
+        asyncio.create_task(probes.run(names, orders)),
+    ]
+    try:
+        await asyncio.gather(*work)
+    finally:
+        for task in work:
+            task.cancel()
+        await _told(api, place, config, found, probes.results)
+
+
+def is_probed(node: Facts) -> bool:
+    """Whether a node can have a probe: it is up, real, and runs Linux."""
+    return bool(node["ready"]) and not node.get("virtual") and node.get("os", "linux") == "linux"
+
+
+def _orders(config: Config, ca: str, found: Facts, names: Sequence[str]) -> Callable[[str], Orders]:
+    everywhere = asks.egress_requests(config, ca)
+    if host := found["cluster"].get("kubernetes_service_ip"):
+        everywhere |= asks.api_requests(config, host)
+    everywhere.pop(f"{asks.EGRESS}charts", None)  # Helm asks for the chart, from where the command runs
+    once = asks.service_requests(config, ca, "")
+    wanted = asks.names_of(config)
+
+    def of(node: str) -> Orders:
+        mine = everywhere | (once if names and node == names[0] else {})
+        return Orders(requests=mine, names=wanted)
+
+    return of
+
+
+async def _told(api: Api, place: Place, config: Config, found: Facts, results: Mapping[str, Probed]) -> None:
+    """The results as facts."""
+    at = {name: index for index, name in enumerate(each["name"] for each in found["nodes"])}
+    lost = {node: each for node, each in results.items() if each.looked is None}
+    order = list(results)
+    events: Any = {}
+    if lost:
+        named = {node: pods.probe_name(node, order.index(node) + 1) for node in lost}
+        events = await known(_events(api, place, named))
+    for node, probed in sorted(results.items()):
+        reason, message = events.get(node, ("", "")) if "unknown" not in events else ("", "")
+        found["probes"][node] = _probe(probed, reason, message)
+        if probed.exit is not None:
+            found["probe_exit"][node] = probed.exit
+        if probed.pull is not None:
+            found["runtime_pull"][node] = probed.pull
+        elif probed.state == "image_pull_failed":
+            found["runtime_pull"][node] = probed.message or probed.status
+        if probed.looked is not None:
+            _seen(node, probed, probed.looked, config, found, api.clock.now())
+            found["nodes"][at[node]] |= _of_node(probed.looked)
+
+
+async def _events(api: Api, place: Place, named: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    by_prefix = {node: name.partition("-")[2] for node, name in named.items()}
+    listed = await events_of(api, place.namespace, {name: name for name in await _names(api, place)})
+    return {node: said for node, part in by_prefix.items() for name, said in listed.items() if name.endswith(part)}
+
+
+async def _names(api: Api, place: Place) -> list[str]:
+    return [e["involvedObject"]["name"] for e in await api.list("v1", "events", place.namespace)]
+
+
+def _probe(probed: Probed, reason: str, message: str) -> Facts:
+    told: Facts = {
+        "state": probed.state,
+        "status": probed.status,
+        "image": probed.image,
+        "last_event": reason,
+        "last_message": message or probed.message,
+    }
+    found = {key: value for key, value in told.items() if value}
+    if probed.looked is not None:
+        found["egress_ok"] = _is_out(probed.looked)
+    return found
+
+
+def _is_out(looked: Looked) -> bool:
+    """Whether names were resolved and something beyond the node was reached."""
+    inside = next(iter(looked.names.values()), None)
+    reached = [each.by_address == "ok" for each in looked.peers.values()] + [
+        e.tcp == "ok" for e in looked.requests.values()
+    ]
+    return (inside is None or inside.plain == "ok") and any(reached)
+
+
+def _seen(node: str, probed: Probed, looked: Looked, config: Config, found: Facts, now: float) -> None:
+    found["clock"][node] = {"offset_seconds": probed.offset, "round_trip_seconds": probed.round_trip}
+    if looked.names:
+        found["dns"][node] = asks.dns_facts(looked)
+    found["connectivity"][node] = {peer: asks.link_facts(link) for peer, link in looked.peers.items()}
+    egress = found.setdefault("egress", {})
+    for key, seen in looked.requests.items():
+        if key.startswith(asks.EGRESS):
+            way = egress.setdefault(key.removeprefix(asks.EGRESS), {})
+            way.setdefault("nodes", {})[node] = asks.egress_facts(key.removeprefix(asks.EGRESS), seen, config, now)
+            if host := asks.host_led_to(seen):
+                way["hosts_seen"] = sorted({*way.get("hosts_seen", ()), host})
+    _of_api(looked, found)
+    answers = {k.removeprefix(asks.QUERY): s for k, s in looked.requests.items() if k.startswith(asks.QUERY)}
+    if set(answers) == set(QUERIES):
+        without = looked.requests.get(asks.NO_TOKEN)
+        prometheus = found["prometheus"] if "unknown" not in found["prometheus"] else {}
+        found["prometheus"] = prometheus | prometheus_answers(answers["up"], without)
+        found["metrics"] = metrics_facts(answers, found["nodes"])
+
+
+def _of_api(looked: Looked, found: Facts) -> None:
+    """The API as a pod reaches it; TLS that is not verified counts, for the pod has no token and no authority here."""
+    told: Facts = {"env_host": looked.api_host} if looked.api_host else {}
+    for key, name in ((asks.API, "direct"), (asks.API_BY_PROXY, "via_proxy")):
+        seen = looked.requests.get(key)
+        if seen is not None and (status := _status(seen)) is not None:
+            told[name] = status
+    found.setdefault("in_cluster_api", {}).update(told)
+
+
+def _status(seen: Seen) -> int | None:
+    if seen.status is not None:
+        return seen.status
+    if seen.connect is not None and seen.connect // 100 != 2:
+        return seen.connect
+    return 401 if seen.tls == "verify_failed" else None
+
+
+def _of_node(looked: Looked) -> Facts:
+    told = msgspec.structs.asdict(looked)
+    found = {key: told[key] for key in ("pci_nvidia", "nvswitch", "free_disk_bytes") if told[key] is not None}
+    if looked.pci_nvidia is not None:
+        found["driver"] = looked.driver
+    return found
+
+
+async def _trials(api: Api, place: Place, config: Config, found: Facts, nodes: Sequence[Facts]) -> None:
+    """What is tried out beside the probes."""
+    gpus = [each for each in nodes if each["allocatable"].get(_GPU)]
+    classes = found["runtime_classes"]
+    known_classes = [each["name"] for each in classes] if isinstance(classes, list) else []
+    storage = config.storage
+    names = [each["name"] for each in nodes]
+
+    async def gpu() -> None:
+        for node, seen in (await trials.gpu_trials(api, place, gpus, known_classes)).items():
+            next(each for each in nodes if each["name"] == node).update(seen)
+
+    async def system() -> None:
+        if storage.class_ or any(each.get("default") for each in _listed(found["storage_classes"])):
+            found["system_volume_trial"] = await known(trials.system_volume(api, place, config))
+
+    async def shared() -> None:
+        if storage.shared_class or storage.nfs:
+            found["shared_volume_trial"] = await known(trials.shared_volume(api, place, config, names))
+
+    await asyncio.gather(gpu(), system(), shared())
+
+
+def _listed(value: Any) -> list[Facts]:
+    return value if isinstance(value, list) else []

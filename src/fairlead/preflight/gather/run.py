@@ -1,0 +1,159 @@
+"""One run: access first, then everything else side by side; what was found until the end of its time is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from random import SystemRandom
+from typing import Any, Final
+
+import fairlead
+from fairlead.kube.client import Client, Limits
+from fairlead.kube.credentials import find
+from fairlead.kube.http import HttpTransport
+from fairlead.objects.times import text_of
+from fairlead.preflight.config import Config
+from fairlead.preflight.facts import Facts, facts_of
+from fairlead.preflight.gather import here, on_nodes
+from fairlead.preflight.gather.access import access_facts
+from fairlead.preflight.gather.api import Api, word_of
+from fairlead.preflight.gather.made import made
+from fairlead.preflight.gather.objects import objects_facts
+from fairlead.preflight.gather.pods import Place
+from fairlead.preflight.options import Options
+from fairlead.runtime.clock import Clock, SystemClock
+from fairlead.runtime.errors import FairleadError, Invalid
+from fairlead.runtime.settings import environment
+
+Document = dict[str, Any]
+
+_CLEAN_UP_SECONDS: Final = 40.0
+"""Kept of the whole time for taking away what was made."""
+
+
+class Run:
+    """Gathers once. `tell`: progress, a line at a time."""
+
+    def __init__(self, config: Config, options: Options, tell: Callable[[str], None]) -> None:
+        self._config = config
+        self._options = options
+        self._tell = tell
+        self._clock: Clock = SystemClock()
+        self._id = f"{SystemRandom().getrandbits(32):08x}"
+        self._found: Document = {
+            "facts_version": 1,
+            "run": {
+                "id": self._id,
+                "at": text_of(self._clock.now()),
+                "program": fairlead.__version__,
+                "probes": options.probe,
+            },
+        }
+
+    async def facts(self) -> Facts:
+        """What was found, whatever happened."""
+        work = asyncio.create_task(self._within_time())
+        with _signals(work.cancel):
+            try:
+                await work
+            except asyncio.CancelledError:
+                self._tell("Stopped: what was found until now is judged.")
+        return facts_of(self._found, "what was gathered")
+
+    async def _within_time(self) -> None:
+        seconds = max(self._options.timeout_seconds - _CLEAN_UP_SECONDS, self._options.timeout_seconds / 2)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._gather()
+        except TimeoutError:
+            self._tell(f"The time is up ({self._options.timeout_seconds:g} s): what is missing is unknown.")
+
+    async def _gather(self) -> None:
+        outside = asyncio.create_task(here.facts(self._config, self._ca(), self._clock))
+        try:
+            with contextlib.suppress(FairleadError):
+                async with self._api() as api:
+                    await self._of_cluster(api)
+            _merge(self._found, await outside)
+        finally:
+            outside.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _api(self) -> AsyncIterator[Api]:
+        try:
+            credentials = find(environment(), self._options.kubeconfig)
+        except Invalid as error:
+            word = "no-kubeconfig" if error.code == "kubeconfig" else "unauthorized"
+            _merge(self._found, {"access": {"error": word, "message": str(error)}})
+            raise
+        async with HttpTransport(credentials, self._clock, trust_env=True) as transport:
+            yield Api(Client(transport, self._clock, SystemRandom(), Limits(call=10, watch=60)))
+
+    async def _of_cluster(self, api: Api) -> None:
+        self._tell("Asking the cluster's API ...")
+        _merge(self._found, await access_facts(api, self._config.namespace))
+        if self._found["access"].get("list_nodes") != "ok":
+            return
+        _merge(self._found, await objects_facts(api, self._config.namespace, self._clock.now()))
+        if self._options.probe:
+            await self._with_pods(api)
+        _merge(self._found, {"access": {"allowed": sorted(api.allowed), "forbidden": sorted(api.forbidden)}})
+
+    async def _with_pods(self, api: Api) -> None:
+        seconds = int(self._options.timeout_seconds) + 60
+        place = Place(
+            run=self._id,
+            namespace=f"fairlead-preflight-{self._id}",
+            image=image_of(self._config),
+            expires=self._clock.now() + seconds,
+            seconds=seconds,
+            pull_secret=self._config.registry.pull_secret or "",
+            pulls=not self._config.registry.local_images and not self._config.air_gap,
+        )
+        try:
+            async with made(api, place, self._config.namespace, self._tell) as there:
+                await on_nodes.gather(api, there, self._config, self._ca(), self._found, self._tell)
+        except (FairleadError, OSError) as error:
+            self._tell(f"No pods could be started: {error}")
+            self._found.setdefault("probes", {"unknown": f"{word_of(error)}: {error}"})
+
+    def _ca(self) -> str:
+        """The authorities of the configuration; empty where the file cannot be read, which `certificates` judges."""
+        with contextlib.suppress(OSError):
+            return Path(self._config.ca_bundle).read_text() if self._config.ca_bundle else ""
+        return ""
+
+
+def image_of(config: Config) -> str:
+    """The product's image as nodes pull it."""
+    tag = f"@{config.images.digest}" if config.images.digest else f":{config.images.tag or fairlead.__version__}"
+    return f"{config.registry.host}/fairlead{tag}"
+
+
+@contextlib.contextmanager
+def _signals(stop: Callable[[], Any]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the work in good order, where signals may be had at all."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    had = []
+    for number in numbers:
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, stop)
+            had.append(number)
+    try:
+        yield
+    finally:
+        for number in had:
+            loop.remove_signal_handler(number)
+
+
+def _merge(into: Document, more: Document) -> None:
+    """Put facts into facts, key by key."""
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict) and "unknown" not in value:
+            _merge(into[key], value)
+        else:
+            into[key] = value
