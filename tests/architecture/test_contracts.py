@@ -17,6 +17,8 @@ OFFENCES = {
     "server and kube": ("server/config.py", "import fairlead.kube.client"),
     "roles": ("cluster/agent/rows.py", "import fairlead.cluster.scheduler.observe"),
     "pure rooms": ("workloads/priority.py", "import asyncio"),
+    "preflight below cluster": ("preflight/roster.py", "import fairlead.cluster.agent.rows"),
+    "preflight's judges": ("preflight/versions.py", "import socket"),
     "core": ("scheduling/fairshare.py", "import fairlead.scheduling.ledger"),
     "server layers": ("server/services/specs.py", "import fairlead.server.api.compat"),
     "researcher verbs": ("cli/lookup.py", "import fairlead.kube.client"),

@@ -15,6 +15,7 @@ from typing import Any
 import click
 import msgspec
 from ruamel.yaml import YAML
+from tests.parts.prerequisites import pages
 
 from fairlead.cli.main import COMMANDS, cli
 from fairlead.cli.roles.settings import RoleTree
@@ -36,6 +37,8 @@ def files() -> Iterator[tuple[Path, str]]:
     yield reference / "fields.md", _fields()
     yield reference / "reasons.md", _reasons()
     yield reference / "values.md", _values()
+    for name, text in pages():
+        yield reference / name, text
     crds = ROOT / "deploy" / "crds"
     for name, text in runpy.run_path(str(crds / "generate.py"))["files"]().items():
         yield crds / name, text

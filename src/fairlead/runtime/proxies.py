@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -73,6 +73,32 @@ def is_exempt(host: str, port: int, no_proxy: str) -> bool:
     return any(_names(entry, host.lower(), port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
 
 
+def is_range_exempt(network: str, no_proxy: str) -> bool:
+    """Whether a list as in NO_PROXY names every address of a range: `*`, or a range that holds it, or for a single address that one.
+
+    Raises: Invalid for a range in the list that is none; ValueError where `network` is none.
+    """
+    wanted = ip_network(network, strict=False)
+    entries = [entry for entry in re.split(r"[,\s]+", no_proxy) if entry]
+    return any(entry == "*" or any(_holds(wide, wanted) for wide in _ranges(entry)) for entry in entries)
+
+
+def _ranges(entry: str) -> list[IPv4Network | IPv6Network]:
+    """The range of an entry, or the one address it is; none for a name."""
+    if "/" in entry:
+        return [_range(entry)]
+    try:
+        return [ip_network(_split(entry)[0])] if _split(entry)[1] is None else []
+    except ValueError:
+        return []
+
+
+def _holds(wide: IPv4Network | IPv6Network, narrow: IPv4Network | IPv6Network) -> bool:
+    if isinstance(wide, IPv4Network) and isinstance(narrow, IPv4Network):
+        return narrow.subnet_of(wide)
+    return isinstance(wide, IPv6Network) and isinstance(narrow, IPv6Network) and narrow.subnet_of(wide)
+
+
 def _names(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
@@ -97,18 +123,22 @@ def _split(entry: str) -> tuple[str, int | None]:
 
 
 def _is_within(host: str, entry: str) -> bool:
+    wide = _range(entry)
     try:
-        wide = ip_network(entry, strict=False)
+        return ip_address(host) in wide
+    except ValueError:
+        return False
+
+
+def _range(entry: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(entry, strict=False)
     except ValueError as error:
         raise Invalid(
             f"NO_PROXY names {entry!r}, which is no range of addresses: {error}.",
             hint="Expected something like 10.0.0.0/8 or fd00::/8.",
             code="proxy-settings",
         ) from error
-    try:
-        return ip_address(host) in wide
-    except ValueError:
-        return False
 
 
 def _is_loopback(host: str) -> bool:

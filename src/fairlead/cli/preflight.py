@@ -1,0 +1,257 @@
+"""`fairlead preflight`: judge a cluster's prerequisites, from itself or from saved facts, and print what to ask of a firewall."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from fairlead.cli.output import OUTPUT, as_yaml, show
+from fairlead.runtime.errors import Invalid
+
+if TYPE_CHECKING:
+    from fairlead.preflight.config import Config
+    from fairlead.preflight.facts import Facts
+    from fairlead.preflight.options import Options
+    from fairlead.preflight.report import Report, Selection
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NO_TERMINAL = 120
+"""Width of wrapped texts where no terminal shows them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where facts come from, and for which configuration."""
+
+    config: Config
+    facts_file: Path | None
+    options: Options
+
+
+def _source(command: F) -> F:
+    """The options that say which facts and which configuration."""
+    options = (
+        click.option("--kubeconfig", default="", help="Kubeconfig of the cluster; that of kubectl if left out."),
+        click.option(
+            "--config",
+            "config_file",
+            type=_FILE,
+            help="fairlead.yaml: what will be installed. `fairlead config explain`.",
+        ),
+        click.option("--facts", "facts_file", type=_FILE, help="Judge facts that were saved, without a cluster."),
+        click.option(
+            "--namespace", default="", help="Namespace of the product; that of the configuration if left out."
+        ),
+        click.option("--no-probe", is_flag=True, help="Start no pods; what only they can tell is unknown."),
+        click.option("--timeout", default="5m", show_default=True, help="For the whole; what is late is unknown."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True, readable=True)
+
+
+@click.group(invoke_without_command=True)
+@_source
+@click.option("--only", default="", help="Codes of the checks to make, separated by commas.")
+@click.option("--skip", default="", help="Codes of checks to leave out, separated by commas.")
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="CODE=REASON",
+    help="Take a risk: what this check finds does not count. Repeatable.",
+)
+@click.option("--strict", is_flag=True, help="Exit 1 for a warning too.")
+@click.option(
+    "--save-facts", type=click.Path(path_type=Path, dir_okay=False), help="Write the facts there, without secrets."
+)
+@click.option("--anonymise", is_flag=True, help="With --save-facts: hide names of nodes, hosts and namespaces.")
+@click.option("--since", "earlier", type=_FILE, help="A report saved with -o json: tell what is new since then.")
+@OUTPUT
+@click.pass_context
+def preflight(ctx: click.Context, /, **given: Any) -> None:
+    """What a cluster needs to have Fairlead installed on it, and whether it has it.
+
+    Exit 0: it holds, perhaps with warnings. 1: it does not. 5: it could not be found out, or the cluster cannot be reached.
+
+    \b
+    Example:
+      fairlead preflight --config fairlead.yaml
+      fairlead preflight --only gpu-driver,gpu-nodes -o json
+      fairlead preflight --save-facts facts.yaml --anonymise
+      fairlead preflight --facts facts.yaml --accept clock-skew='mended on Monday'
+      fairlead preflight egress -o csv
+    """
+    if ctx.invoked_subcommand is None:
+        sys.exit(_run(given))
+
+
+def _run(given: Mapping[str, Any]) -> int:
+    from fairlead.preflight.report import as_document, report_of, select
+
+    if given["anonymise"] and given["save_facts"] is None:
+        raise click.UsageError("--anonymise hides names in saved facts: it goes with --save-facts FILE.")
+    accepted = _accepted(given["accept"])
+    selection = select(_codes(given["only"]), _codes(given["skip"]))
+    source = _read(selection, given)
+    facts = facts_of(source)
+    report = report_of(facts, source.config, selection, accepted)
+    if given["save_facts"] is not None:
+        _save(facts, source.config, given["save_facts"], anonymise=given["anonymise"])
+    names = [result.check.code for result in report.results]
+    show(as_document(report), given["output"], lambda: _print(report, given["earlier"]), names=names)
+    return report.exit_code(strict=given["strict"])
+
+
+def facts_of(source: Source) -> Facts:
+    """The facts to judge: those of the file, else gathered from the cluster."""
+    if source.facts_file is not None:
+        from fairlead.preflight.facts import facts_from
+
+        return facts_from(source.facts_file.read_text(encoding="utf-8"), str(source.facts_file))
+    found: Facts = importlib.import_module("fairlead.preflight.gather").gather(source.config, source.options)
+    return found
+
+
+def _read(selection: Selection, given: Mapping[str, Any]) -> Source:
+    """What the options of `_source` say."""
+    from fairlead.preflight.options import Options
+
+    options = Options(
+        kubeconfig=given["kubeconfig"],
+        codes=tuple(check.code for check in selection.checks),
+        probe=not given["no_probe"],
+        timeout_seconds=_seconds(given["timeout"]),
+    )
+    return Source(_config(given["config_file"], given["namespace"]), given["facts_file"], options)
+
+
+def _config(file: Path | None, namespace: str) -> Config:
+    import msgspec
+
+    from fairlead.preflight.config import Config, config_from
+
+    config = config_from(file.read_text(encoding="utf-8"), str(file)) if file else Config()
+    return msgspec.structs.replace(config, namespace=namespace) if namespace else config
+
+
+def _seconds(text: str) -> float:
+    from fairlead.objects.times import duration_of
+
+    try:
+        seconds = duration_of(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}", param_hint="--timeout") from error
+    if not seconds:
+        raise click.BadParameter("expected more than nothing, such as 5m", param_hint="--timeout")
+    return seconds
+
+
+def _codes(text: str) -> list[str]:
+    return [code.strip() for code in text.split(",") if code.strip()]
+
+
+def _accepted(given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for each in given:
+        code, sign, reason = each.partition("=")
+        if not sign or not reason.strip():
+            raise click.BadParameter(
+                f"{each!r}: expected CODE=REASON, such as clock-skew='mended on Monday'", param_hint="--accept"
+            )
+        found[code.strip()] = reason.strip()
+    return found
+
+
+def _save(facts: Facts, config: Config, file: Path, *, anonymise: bool) -> None:
+    from fairlead.preflight.redact import redacted
+
+    document = redacted(facts, anonymise=anonymise, keep=(config.namespace,))
+    is_json = file.suffix == ".json"
+    file.write_text(
+        json.dumps(document, indent=1, ensure_ascii=False) + "\n" if is_json else as_yaml(document), encoding="utf-8"
+    )
+    click.echo(f"Facts are in {file}.", err=True)
+
+
+def _print(report: Report, earlier: Path | None) -> None:
+    from fairlead.preflight.report import as_document, changes_since
+    from fairlead.preflight.told import lines
+    from fairlead.runtime.settings import environment
+
+    since = None if earlier is None else changes_since(_report_in(earlier), as_document(report))
+    on_terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size((_NO_TERMINAL, 24)).columns
+    colour = on_terminal and not environment().get("NO_COLOR")
+    for line in lines(report, width, whole=not on_terminal, since=since):
+        click.echo("".join(_styled(span.text, span.style, colour=colour) for span in line))
+
+
+def _styled(text: str, style: str, *, colour: bool) -> str:
+    if not colour or not style:
+        return text
+    return click.style(text, bold=style == "bold", dim=style == "dim", fg=None if style in ("bold", "dim") else style)
+
+
+def _report_in(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(document, dict) and isinstance(document.get("checks"), list):
+            return document
+    except ValueError:
+        pass
+    raise Invalid(f"{file} is no report.", hint="Expected what `fairlead preflight -o json` printed.", code="preflight")
+
+
+@preflight.command()
+@_source
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "csv", "networkpolicy", "json"]),
+    default="table",
+    show_default=True,
+    help="Form.",
+)
+def egress(output: str, **source: Any) -> None:
+    """What to ask of whoever runs the firewall: hosts, ports, when and why, and whether they were reached.
+
+    With --facts from what was found out earlier, else from the configuration alone: no cluster is asked.
+
+    \b
+    Example:
+      fairlead preflight egress --config fairlead.yaml
+      fairlead preflight egress --facts facts.yaml -o csv > firewall.csv
+    """
+    from fairlead.preflight.facts import Facts
+    from fairlead.preflight.report import select
+    from fairlead.preflight.request import COLUMNS, as_csv, as_network_policy, requests
+
+    told = _read(select(), source)
+    facts = facts_of(told) if told.facts_file is not None else Facts({})
+    rows = requests(facts, told.config)
+    if output == "csv":
+        click.echo(as_csv(rows), nl=False)
+    elif output == "networkpolicy":
+        click.echo(as_network_policy(rows, told.config), nl=False)
+    elif output == "json":
+        click.echo(
+            json.dumps([dict(zip(COLUMNS, row.cells(), strict=True)) for row in rows], indent=2, ensure_ascii=False)
+        )
+    else:
+        for name in dict.fromkeys(row.row for row in rows):
+            click.echo(name)
+            for row in rows:
+                if row.row == name:
+                    click.echo(f"  {row.sentence()}")

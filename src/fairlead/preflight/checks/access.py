@@ -1,0 +1,196 @@
+"""Can the cluster be used, and may we do what has to be done."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fairlead.preflight.check import Check, Finding, Verdict, Who, failed, passed, unknown, warned
+from fairlead.preflight.checks.tries import Refusal, Try, tries
+from fairlead.preflight.config import Config
+from fairlead.preflight.facts import Facts
+
+_SLOW_SECONDS: Final = 2.0
+_ANSWERED: Final = ("ok", "forbidden")
+_REMEDIES: Final = {
+    "no-kubeconfig": "Name a kubeconfig: fairlead preflight --kubeconfig FILE",
+    "expired": "Sign in to the cluster again, so that the kubeconfig holds a credential that has not ended",
+    "dns": "Give the API server's name in the kubeconfig as one that this machine can resolve",
+    "refused": "Correct the API server's address in the kubeconfig, or start the API server",
+    "tls": "Give the cluster's authority in the kubeconfig (certificate-authority-data)",
+    "proxy": "Exempt the API server's address from the proxy: add it to NO_PROXY of this machine",
+    "timeout": "kubectl get --raw '/readyz?verbose', and look at what the API server and etcd wait for",
+    "unauthorized": "Sign in to the cluster again: its API server does not take this credential",
+}
+
+
+def connectivity(facts: Facts, config: Config) -> Finding:
+    """Nothing can be judged without the API server. That /version answers proves little: it needs no storage, while lists do, so a list
+    of nodes is asked for, too.
+
+    - no-kubeconfig: no file was found; `localhost` is never tried instead.
+    - exec-plugin-missing: the kubeconfig calls a program for its credential that is not on this machine.
+    - expired, unauthorized: sign in again.
+    - dns, refused, tls, proxy, timeout: the first step of the way that did not work.
+    - slow: lists take longer than two seconds; look at the load of the API server and etcd.
+    """
+    named = facts.maybe_text("access", "context")
+    name = f"the cluster {named}" if named else "the cluster"
+    if cause := _first_failure(facts):
+        return failed(_unusable(name, cause, facts), cause, _remedy(cause, facts), _who(cause))
+    facts.text("access", "list_nodes")
+    seconds = float(facts.or_else(0.0, "access", "seconds"))
+    if seconds > _SLOW_SECONDS:
+        return warned(
+            f"a list of one node took {seconds:g} s",
+            "slow",
+            "Look at the load of the API server and etcd",
+            Who.CLUSTER_ADMIN,
+        )
+    return passed("the API server answers lists")
+
+
+def _first_failure(facts: Facts) -> str:
+    if error := facts.maybe_text("access", "error"):
+        return error
+    asked = ("api_version_endpoint", "api_group_list", "list_nodes")
+    answers = (facts.maybe_text("access", each) for each in asked)
+    return next((answer for answer in answers if answer is not None and answer not in _ANSWERED), "")
+
+
+def _unusable(name: str, cause: str, facts: Facts) -> str:
+    if facts.maybe_text("access", "api_version_endpoint") == "ok":
+        return f"{name} answers /version, but not lists: {cause}; nothing else could be judged"
+    said = facts.maybe_text("access", "message")
+    return f"cannot use {name}: {cause}" + (f": {said}" if said else "")
+
+
+def _remedy(cause: str, facts: Facts) -> str:
+    if cause == "exec-plugin-missing":
+        program = facts.maybe_text("access", "exec_plugin") or "the program that the kubeconfig names under `exec`"
+        hint = facts.maybe_text("access", "exec_plugin_hint")
+        return f"Install {program} on this machine" + (f": {hint}" if hint else "")
+    return _REMEDIES.get(cause, "kubectl --v=6 get nodes says which step of the way fails")
+
+
+def _who(cause: str) -> Who:
+    return {"timeout": Who.CLUSTER_ADMIN, "proxy": Who.NETWORK, "dns": Who.NETWORK}.get(cause, Who.YOU)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_READ: Final = _words(
+    "nodes namespaces pods events storageclasses csinodes csidrivers runtimeclasses customresourcedefinitions apiservices "
+    "validatingwebhookconfigurations mutatingwebhookconfigurations ingressclasses clusterversions securitycontextconstraints "
+    "podsecuritypolicies clusterpolicies prometheuses"
+)
+"""Resources whose lists checks read."""
+_MADE: Final = _words(
+    "namespaces pods persistentvolumeclaims secrets serviceaccounts configmaps services deployments daemonsets jobs roles rolebindings "
+    "clusterroles clusterrolebindings networkpolicies poddisruptionbudgets customresourcedefinitions validatingwebhookconfigurations "
+    "mutatingwebhookconfigurations podsecuritypolicies selfsubjectaccessreviews"
+)
+"""Resources that probes and the installation make."""
+_VERBS_READ: Final = frozenset(("get", "list", "watch"))
+
+
+def permissions(facts: Facts, config: Config) -> Finding:
+    """Each object of the installation is sent to the API server as a dry run, with the account that runs the command. That is the proof;
+    what the API server says when it is asked about rights is a hint only: it says yes to objects it refuses later, because nobody may
+    give away rights that he has not. Rights that no check and no object needs are not asked about.
+
+    - rbac: rights are refused. Give them to a cluster admin, who can make the installation, or grant them.
+    - escalation: the account may make roles, but not roles with rights that it has not itself (`escalate`, `bind`).
+    - dry-run-unsupported: a webhook of somebody else does not take dry runs, so nothing is proven.
+    """
+    sent = tries(facts)
+    refused = [each for each in sent if each.refusal in (Refusal.RBAC, Refusal.ESCALATION)]
+    rights = _refused_rights(facts, proven=bool(sent))
+    if refused or rights:
+        what = [f"{each.object}: {each.message or each.status}" for each in refused] + [
+            f"no right to {r}" for r in rights
+        ]
+        cause = Refusal.ESCALATION if any(each.refusal is Refusal.ESCALATION for each in refused) else Refusal.RBAC
+        return failed("; ".join(what), cause, _request(refused, rights))
+    untried = [each for each in sent if each.refusal in (Refusal.NO_DRY_RUN, Refusal.NO_ANSWER)]
+    if untried:
+        told = "; ".join(f"{each.object}: {each.message or each.status}" for each in untried)
+        return unknown(
+            f"could not be tried: {told}",
+            Refusal.NO_DRY_RUN,
+            "Ask whoever runs that webhook for sideEffects: None",
+            Who.CLUSTER_ADMIN,
+        )
+    if not sent:
+        facts.need("dry_run")
+        return unknown("no object of the installation was tried")
+    return passed(
+        f"all {len(sent)} objects that were tried are accepted" if len(sent) > 1 else f"{sent[0].object} is accepted"
+    )
+
+
+def _refused_rights(facts: Facts, *, proven: bool) -> list[str]:
+    """Rights that are needed and refused. Where objects were tried, that decides about making them, not these answers."""
+    found = []
+    for review in facts.maybe_items("access_reviews"):
+        verb, resource = review.maybe_text("verb") or "", review.maybe_text("resource") or ""
+        if review.maybe_flag("allowed") is False and _is_needed(verb, resource, proven=proven):
+            found.append(f"{verb} {resource}")
+    for text in facts.maybe_texts("access", "forbidden"):
+        verb, _, rest = text.partition(" ")
+        resource = rest.split()[0].split(".")[0] if rest else ""
+        if _is_needed(verb, resource, proven=proven):
+            found.append(f"{verb} {resource}")
+    return list(dict.fromkeys(found))
+
+
+def _is_needed(verb: str, resource: str, *, proven: bool) -> bool:
+    """Reviews by kind (`DaemonSet`) instead of the plural of the resource answer no for everything, so they say nothing."""
+    if verb in _VERBS_READ:
+        return resource in _READ
+    return resource in _MADE and not proven
+
+
+def _request(refused: list[Try], rights: list[str]) -> str:
+    wanted = [f"create {each.object}" for each in refused] + rights
+    return f"Ask a cluster admin to run the installation, or to grant: {', '.join(wanted)}"
+
+
+CHECKS: Final = (
+    Check(
+        code="cluster-connectivity",
+        title="The cluster's API can be used",
+        row="Kubernetes",
+        severity=Verdict.FAIL,
+        needs=("access",),
+        expected="an API server that answers lists within 2 s",
+        rules="pass: lists answer; warn: they take longer than 2 s; fail: anything else, with exit code 5",
+        disables=("install",),
+        causes=(
+            "no-kubeconfig",
+            "exec-plugin-missing",
+            "expired",
+            "dns",
+            "refused",
+            "tls",
+            "proxy",
+            "timeout",
+            "unauthorized",
+            "slow",
+        ),
+        judge=connectivity,
+    ),
+    Check(
+        code="permissions",
+        title="Rights of whoever installs",
+        row="Kubernetes",
+        severity=Verdict.FAIL,
+        needs=("access_reviews", "access.forbidden", "access.allowed", "dry_run"),
+        expected="every object of the installation is accepted in a dry run",
+        rules="pass: all accepted; fail: an object or a needed right is refused; unknown: dry runs are not possible",
+        disables=("install", "upgrade"),
+        causes=(Refusal.RBAC, Refusal.ESCALATION, Refusal.NO_DRY_RUN),
+        judge=permissions,
+    ),
+)

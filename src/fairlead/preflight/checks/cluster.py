@@ -1,0 +1,319 @@
+"""What the cluster is: its version, its APIs, what others left in it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fairlead.preflight.check import Check, Finding, Verdict, Who, failed, listed, passed, unknown, warned
+from fairlead.preflight.config import Config
+from fairlead.preflight.facts import Facts
+from fairlead.preflight.versions import Version, shown, version_of
+
+LEAST_KUBERNETES: Final = (1, 16, 0)
+RECOMMENDED_KUBERNETES: Final = (1, 20, 0)
+NEWEST_TESTED_KUBERNETES: Final = (1, 34)
+"""The newest that the tests run against."""
+LEAST_OPENSHIFT: Final = (4, 3, 0)
+_WIDER_SKEW_FROM: Final = (1, 28, 0)
+"""From this API server on kubelets may be three minor versions older, before that two."""
+
+
+def kubernetes_version(facts: Facts, config: Config) -> Finding:
+    """Only the three numbers count: what vendors write behind them (`-eks-d88609`, `-gke.100`, `+k3s1`, `24+`) is a build of theirs, not a
+    pre-release. They are compared as numbers, so 1.9 is older than 1.16.
+
+    - too-old: upgrade the cluster.
+    - old: it works; upgrade to 1.20 or newer when you can.
+    - untested: newer than the newest that was tested with; it most likely works.
+    - kubelet-skew: kubelets are newer than the API server, or older than Kubernetes allows beside it.
+    """
+    found = _server_version(facts)
+    if found is None:
+        return unknown(f"no version can be read from {facts.text('server', 'git_version')!r}")
+    name = shown(found)
+    if found < LEAST_KUBERNETES:
+        return failed(f"Kubernetes {name}", "too-old", f"Upgrade the cluster to {shown(LEAST_KUBERNETES)} or newer")
+    if found < RECOMMENDED_KUBERNETES:
+        return warned(f"Kubernetes {name}", "old", f"Upgrade the cluster to {shown(RECOMMENDED_KUBERNETES)} or newer")
+    if found[:2] > NEWEST_TESTED_KUBERNETES:
+        tested = ".".join(map(str, NEWEST_TESTED_KUBERNETES))
+        return warned(
+            f"Kubernetes {name}", "untested", f"Nothing has to be done: {tested} is the newest that was tested", Who.US
+        )
+    if skewed := _skewed(facts, found):
+        return warned(
+            f"Kubernetes {name}, kubelets {skewed}", "kubelet-skew", "Upgrade the kubelets to the API server's version"
+        )
+    return passed(f"Kubernetes {name}")
+
+
+def _server_version(facts: Facts) -> Version | None:
+    if facts.known("server", "git_version") or not facts.known("server", "minor"):
+        return version_of(facts.text("server", "git_version"))
+    return version_of(f"{facts.text('server', 'major')}.{facts.text('server', 'minor')}")
+
+
+def _skewed(facts: Facts, server: Version) -> str:
+    """Kubelets that are too far from the server; where nodes are listed, each has to say its version."""
+    if not facts.known("nodes"):
+        return ""
+    allowed = 3 if server >= _WIDER_SKEW_FROM else 2
+    bad = {}
+    for node in facts.items("nodes"):
+        kubelet = version_of(node.text("kubelet"))
+        if kubelet and not 0 <= server[1] - kubelet[1] <= allowed:
+            bad[node.text("name")] = shown(kubelet)
+    return listed(f"{name} {version}" for name, version in bad.items())
+
+
+_RENDERED: Final = (
+    ("v1",),
+    ("apps/v1",),
+    ("batch/v1",),
+    ("rbac.authorization.k8s.io/v1",),
+    ("apiextensions.k8s.io/v1",),
+    ("admissionregistration.k8s.io/v1",),
+    ("coordination.k8s.io/v1",),
+    ("networking.k8s.io/v1",),
+    ("policy/v1", "policy/v1beta1"),
+)
+"""Groups and versions of the objects we make; of several the first that is served."""
+
+
+def kubernetes_apis(facts: Facts, config: Config) -> Finding:
+    """What the chart makes must be served in a version that we know; the chart asks the API server, not its version number.
+
+    - api-missing: a group or version is switched off, or the cluster is too old for it.
+    - api-service-down: an aggregated API does not answer. Ours works, but namespaces cannot be deleted meanwhile.
+    """
+    served = set(facts.texts("api_versions"))
+    missing = [" or ".join(each) for each in _RENDERED if not served.intersection(each)]
+    if missing:
+        return failed(
+            f"not served: {', '.join(missing)}", "api-missing", "Switch these APIs on, or upgrade the cluster"
+        )
+    down = [each.text("name") for each in facts.items("api_services") if not each.flag("available")]
+    if down:
+        return warned(
+            f"APIService {listed(down)} is unavailable", "api-service-down", f"kubectl describe apiservice {down[0]}"
+        )
+    older = [
+        f"{each[1]} is used, since {each[0]} is not served"
+        for each in _RENDERED
+        if len(each) > 1 and each[0] not in served
+    ]
+    return passed("; ".join(older) or "all that the chart makes is served")
+
+
+def openshift_version(facts: Facts, config: Config) -> Finding:
+    """OpenShift is what has a ClusterVersion object named `version`. Groups that end in openshift.io prove nothing: others bring them. The
+    version is that of the newest update that was completed, not of one that runs.
+
+    - too-old: OpenShift is older than 4.3.
+    - updating: an update runs; wait until it has ended.
+    - degraded: cluster operators are degraded.
+    - forbidden: whether it is OpenShift may not be read; that is not a no.
+    - set-in-vain: the configuration says OpenShift, and it is not, or the other way round.
+    """
+    there = facts.text("openshift", "cluster_version_object")
+    wanted = config.openshift
+    if there == "not_found":
+        if wanted in ("on", "true", True):
+            return warned("this is no OpenShift", "set-in-vain", "Set openshift: auto", Who.YOU)
+        return passed(
+            "not OpenShift: there is no ClusterVersion named 'version'; the chart's values stay those of plain Kubernetes"
+        )
+    if there != "found":
+        cause = "forbidden" if there == "forbidden" else "not-known"
+        return unknown(
+            f"the ClusterVersion could not be read: {there}",
+            cause,
+            "Ask for: get clusterversions.config.openshift.io",
+            Who.CLUSTER_ADMIN,
+        )
+    return _openshift(facts, wanted)
+
+
+def _openshift(facts: Facts, wanted: object) -> Finding:
+    history = [(each.text("state"), each.text("version")) for each in facts.items("openshift", "history")]
+    done = next((version for state, version in history if state == "Completed"), None)
+    found = version_of(done) if done else None
+    if found is None:
+        return unknown("no update of this OpenShift was ever completed, by its history")
+    name = f"OpenShift {shown(found)}"
+    if found < LEAST_OPENSHIFT:
+        return failed(name, "too-old", f"Upgrade OpenShift to {shown(LEAST_OPENSHIFT)} or newer")
+    running = next((version for state, version in history[:1] if state != "Completed"), None)
+    if running:
+        return warned(f"{name}; the update to {running} is not complete", "updating", "oc get clusterversion")
+    degraded = facts.or_else([], "openshift", "degraded_operators")
+    if degraded:
+        return warned(f"{name}; degraded: {listed(map(str, degraded))}", "degraded", "oc get clusteroperators")
+    if wanted in ("off", "false", False):
+        return warned(f"{name}, and the configuration says it is none", "set-in-vain", "Set openshift: auto", Who.YOU)
+    return passed(f"{name}; the chart's values for it are chosen")
+
+
+_SCHEDULERS: Final = {"kai": "KAI Scheduler", "runai": "Run:ai", "other": "somebody else"}
+
+
+def leftovers(facts: Facts, config: Config) -> Finding:
+    """What an earlier installation, or a product of the same family, left: some of it blocks an installation, some only lies around.
+
+    - release-stuck: a Helm release of ours did not end; roll it back or remove it.
+    - removed-api: the stored release holds kinds that the cluster does not serve any more, so Helm cannot upgrade it.
+    - webhook-without-service: a webhook of ours whose Service is gone stops pods from being made.
+    - terminating: our namespace is being deleted and does not end.
+    - queue-definitions: the kinds of scheduling.run.ai are somebody else's in a version that we do not read, or you chose `stop`.
+    - beside: another scheduler of that family runs, or its kinds are here; choose what becomes of them.
+    - old-probes, objects: remains that can be deleted.
+    """
+    blocking = _release(facts) or _blocking(facts, config)
+    return (
+        blocking
+        or _beside(facts, config)
+        or _lying_around(facts)
+        or passed("nothing of an earlier installation is in the way")
+    )
+
+
+def _release(facts: Facts) -> Finding | None:
+    for release in facts.items("helm_releases"):
+        name, namespace = release.text("name"), release.text("namespace")
+        if (status := release.text("status")) not in ("deployed", "superseded", "uninstalled"):
+            return failed(
+                f"the Helm release {namespace}/{name} is {status}",
+                "release-stuck",
+                f"helm rollback -n {namespace} {name}",
+                Who.YOU,
+            )
+        if removed := release.texts("removed_apis"):
+            return failed(
+                f"the Helm release {namespace}/{name} holds {listed(removed)}, which is not served any more",
+                "removed-api",
+                f"helm mapkubeapis -n {namespace} {name}",
+                Who.YOU,
+            )
+    return None
+
+
+def _blocking(facts: Facts, config: Config) -> Finding | None:
+    if hooks := facts.texts("leftovers", "webhooks_without_service"):
+        return failed(
+            f"webhooks without a service: {listed(hooks)}",
+            "webhook-without-service",
+            f"kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration {' '.join(hooks)} --ignore-not-found",
+        )
+    if ending := facts.texts("leftovers", "terminating_namespaces"):
+        return failed(
+            f"does not end: namespace {listed(ending)}", "terminating", f"kubectl get namespace {ending[0]} -o yaml"
+        )
+    if (owner := facts.text("leftovers", "queue_crd_owner")) in ("none", "fairlead"):
+        return None
+    whose, versions = _SCHEDULERS.get(owner, owner), facts.texts("leftovers", "queue_crd_versions")
+    if "v2" not in versions or config.queue_definitions == "stop":
+        seen = f"the kinds of scheduling.run.ai are of {whose} ({', '.join(versions) or 'no version is served'})"
+        return failed(
+            seen,
+            "queue-definitions",
+            "Set queue_definitions to adopt or coexist, or uninstall what brought them",
+            Who.YOU,
+        )
+    return None
+
+
+def _beside(facts: Facts, config: Config) -> Finding | None:
+    running = facts.texts("leftovers", "schedulers")
+    owner = facts.text("leftovers", "queue_crd_owner")
+    chosen = config.queue_definitions in ("adopt", "coexist")
+    if running:
+        return warned(
+            f"runs beside: {listed(running)}",
+            "beside",
+            "See that no pod names both schedulers, or stop the other",
+            Who.YOU,
+        )
+    if owner in ("none", "fairlead") or chosen:
+        return None
+    return warned(
+        f"the kinds of scheduling.run.ai are of {_SCHEDULERS.get(owner, owner)}",
+        "beside",
+        "Set queue_definitions to adopt, stop or coexist",
+        Who.YOU,
+    )
+
+
+def _lying_around(facts: Facts) -> Finding | None:
+    if old := facts.texts("leftovers", "probe_namespaces"):
+        return warned(
+            f"old probe namespaces: {listed(old)}", "old-probes", f"kubectl delete namespace {' '.join(old)}", Who.YOU
+        )
+    if objects := facts.texts("leftovers", "objects"):
+        return warned(
+            f"belong to no release: {listed(objects)}",
+            "objects",
+            f"kubectl delete {objects[0].replace(' ', '/')}",
+            Who.YOU,
+        )
+    return None
+
+
+CHECKS: Final = (
+    Check(
+        code="kubernetes-version",
+        title="Version of Kubernetes",
+        row="Kubernetes",
+        severity=Verdict.FAIL,
+        needs=("server", "nodes[].kubelet"),
+        expected="Kubernetes 1.16.0 or newer, better 1.20.0",
+        rules="pass: 1.20 to the newest tested; warn: older, newer, or kubelets too far behind; fail: below 1.16",
+        disables=("install", "upgrade"),
+        causes=("too-old", "old", "untested", "kubelet-skew"),
+        judge=kubernetes_version,
+    ),
+    Check(
+        code="kubernetes-apis",
+        title="APIs that the chart uses",
+        row="Kubernetes",
+        severity=Verdict.FAIL,
+        needs=("api_versions", "api_services"),
+        expected="every kind the chart makes is served",
+        rules="pass: all are served in a version we know; warn: an aggregated API is down; fail: one is missing",
+        disables=("install", "upgrade"),
+        causes=("api-missing", "api-service-down"),
+        judge=kubernetes_apis,
+    ),
+    Check(
+        code="openshift-version",
+        title="OpenShift and its version",
+        row="OpenShift",
+        severity=Verdict.FAIL,
+        needs=("openshift",),
+        expected="OpenShift 4.3.0 or newer, or plain Kubernetes",
+        rules="pass: 4.3 or newer, or not OpenShift; warn: an update runs or operators are degraded; fail: below 4.3",
+        disables=("install", "upgrade"),
+        causes=("too-old", "updating", "degraded", "forbidden", "set-in-vain"),
+        judge=openshift_version,
+    ),
+    Check(
+        code="leftovers",
+        title="Remains of earlier installations, and neighbours",
+        row="Kubernetes",
+        severity=Verdict.FAIL,
+        needs=("helm_releases", "leftovers"),
+        expected="nothing that would block an installation",
+        rules="pass: nothing; warn: old probe namespaces, or KAI or Run:ai beside; fail: what would block us",
+        disables=("install", "upgrade"),
+        causes=(
+            "release-stuck",
+            "removed-api",
+            "webhook-without-service",
+            "terminating",
+            "queue-definitions",
+            "beside",
+            "old-probes",
+            "objects",
+        ),
+        judge=leftovers,
+    ),
+)

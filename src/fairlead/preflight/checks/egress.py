@@ -1,0 +1,326 @@
+"""What has to be let out, a check a row, walked step by step as the product will do it. The first broken step is the finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from fairlead.preflight.check import (
+    Check,
+    Finding,
+    Judge,
+    Verdict,
+    Who,
+    attempt,
+    by_node,
+    failed,
+    listed,
+    not_needed,
+    passed,
+    unknown,
+    warned,
+)
+from fairlead.preflight.checks.ways import INSTALLATION, RUN_TIME, Way, is_proxied, proxy_of, way_named
+from fairlead.preflight.config import Config
+from fairlead.preflight.facts import Facts
+from fairlead.preflight.roster import roster
+
+_SOON_DAYS: Final = 30
+_SIGN_IN_FIRST: Final = (200, 301, 302, 307, 308, 401)
+"""Answers of a registry that is reached: 401 is the usual one of a registry without sign-in, layers are redirected."""
+
+
+def charts(facts: Facts, config: Config) -> Finding:
+    """Helm runs on the machine that runs the command, so it is asked from here; what a node reaches does not count.
+
+    - dns, tcp, tls, proxy, http: the step that did not work.
+    """
+    way = way_named("charts", config)
+    if way.idle:
+        return not_needed(way.idle)
+    told = facts.text("egress", "charts", "from_workstation")
+    if told == "ok":
+        return passed(f"{_named(way)}: the chart is there")
+    cause = told if told in ("dns", "tcp", "tls", "proxy", "timeout") else "http"
+    return failed(f"{_named(way)}: {told}, from this machine", cause, _request(way, config), Who.NETWORK)
+
+
+def product_images(facts: Facts, config: Config) -> Finding:
+    """Pods ask the registry for one layer and follow where it leads; registry-pull says whether the nodes' runtimes can, too.
+
+    - dns, tcp, proxy, tls: the first step that did not work.
+    - blob-host: the registry answers, and sends layers from another host, which is blocked.
+    - http: it answers with an error.
+    - block-page: something between answers in its place.
+    - pod-network: the node itself reaches it, its pods do not: a network policy, not the firewall.
+    - certificate: it ends within 30 days.
+    """
+    return _judged("product-images", facts, config, _of_registry)
+
+
+def third_party_images(facts: Facts, config: Config) -> Finding:
+    """Images that others make: the same as for the product's.
+
+    - dns, tcp, proxy, tls, http, block-page, pod-network, certificate: as for the product's images.
+    """
+    return _judged("third-party-images", facts, config, _of_third_party)
+
+
+def metrics(facts: Facts, config: Config) -> Finding:
+    """The way to the receiver of metrics is proven by the sample that remote-write sends: that the receiver answers it, whatever it says.
+
+    - dns, tcp, proxy, tls, block-page, pod-network, certificate: the first step that did not work.
+    """
+    return _judged("metrics", facts, config, _of_receiver)
+
+
+def control_plane(facts: Facts, config: Config) -> Finding:
+    """The control plane's health document, with its name in it, is fetched; `control-plane` then tries the agent's own connection.
+
+    - tls: TLS is opened on the way and signed by somebody else's authority: give that authority in ca_bundle, and to the runtimes of the
+      nodes, or ask for an exception. It is not that the way is shut.
+    - dns, tcp, proxy, http, block-page, pod-network, certificate: the first step that did not work.
+    """
+    return _judged("control-plane", facts, config, _of_health)
+
+
+def sign_in(facts: Facts, config: Config) -> Finding:
+    """The provider's discovery document is fetched; `oidc-provider` judges what is in it.
+
+    - dns, tcp, proxy, tls, http, block-page, pod-network, certificate: the first step that did not work.
+    """
+    return _judged("sign-in", facts, config, _of_discovery)
+
+
+Proof = Callable[[Facts, Facts, bool], Finding]
+"""(facts of the way, all facts, through the proxy) -> whether what came back is what is known to be there."""
+
+
+def _judged(name: str, facts: Facts, config: Config, proof: Proof) -> Finding:
+    way = way_named(name, config)
+    if way.idle:
+        return not_needed(way.idle)
+    names = facts.maybe_keys("egress", name, "nodes")
+    if not names:
+        return _walked(facts.at("egress", name), way, facts, config, proof)
+    whole = by_node(roster(facts, names), lambda node: _walked(_of_node(facts, name, node), way, facts, config, proof))
+    reached = [node for node, each in whole.nodes.items() if each.verdict in (Verdict.PASS, Verdict.WARN)]
+    if whole.verdict is Verdict.FAIL and reached:
+        return replace(
+            whole, verdict=Verdict.WARN, seen=f"reached from {len(reached)} of {len(whole.nodes)} nodes; {whole.seen}"
+        )
+    return whole
+
+
+def _of_node(facts: Facts, name: str, node: str) -> Facts:
+    """What holds for a node: what is said of all, and of it where it differs."""
+    shared, own = facts.need("egress", name), facts.need("egress", name).get("nodes", {}).get(node, {})
+    if not isinstance(own, dict) or "unknown" in own:
+        return facts.at("egress", name, "nodes", node)
+    return Facts(
+        {**{k: v for k, v in shared.items() if k != "nodes"}, **own}, ("egress", name, "nodes", node), facts.reasons
+    )
+
+
+def _walked(found: Facts, way: Way, facts: Facts, config: Config, proof: Proof) -> Finding:
+    host, port = way.hosts[0]
+    proxied = is_proxied(host, port, config)
+    broken = _broken_step(found, way, config, proxied)
+    if broken is not None:
+        return _by_pod_network(found, broken, way)
+    proven = attempt(lambda: proof(found, facts, proxied))
+    if proven.verdict is Verdict.FAIL:
+        return replace(
+            proven,
+            seen=f"{_named(way)}: {proven.seen}",
+            remedy=proven.remedy or _request(way, config),
+            who=proven.who or Who.NETWORK,
+        )
+    if proven.verdict is not Verdict.PASS:
+        return proven
+    days = (
+        float(found.or_else(_SOON_DAYS, "cert_days_left"))
+        if isinstance(found.document, dict) and "unknown" not in found.document
+        else _SOON_DAYS
+    )
+    if days < _SOON_DAYS:
+        return warned(
+            f"{_named(way)}: its certificate ends in {days:g} days",
+            "certificate",
+            f"Renew the certificate of {host}",
+            Who.NETWORK,
+        )
+    through = f" through {proxy_of(config)}" if proxied else " directly, as no_proxy says" if proxy_of(config) else ""
+    return passed(f"{_named(way)}: {proven.seen}{through}")
+
+
+def _broken_step(found: Facts, way: Way, config: Config, proxied: bool) -> Finding | None:
+    request = _request(way, config)
+    for step in () if proxied else ("dns", "tcp"):
+        if (told := found.maybe_text(step)) not in (None, "ok"):
+            return failed(f"{_named(way)}: {step} {told}", step, request, Who.NETWORK)
+    connect = found.maybe_number("connect")
+    if proxied and connect is not None and connect >= 300:
+        wants = "it wants credentials: set proxy.credentials_secret" if connect == 407 else request
+        seen = f"{_named(way)}: the proxy {proxy_of(config)} answers {connect:g}"
+        return failed(seen, "proxy", wants[:1].upper() + wants[1:], Who.YOU if connect == 407 else Who.NETWORK)
+    return _broken_tls(found, way)
+
+
+def _broken_tls(found: Facts, way: Way) -> Finding | None:
+    told, host = found.maybe_text("tls"), way.hosts[0][0]
+    if told in (None, "ok", "not_used"):
+        return None
+    seen, expected = found.maybe_text("issuer_seen"), found.maybe_text("issuer_expected")
+    if told == "verify_failed" and seen and seen != expected:
+        return failed(
+            f"{_named(way)}: the way is open, and TLS is opened on it: the certificate is signed by '{seen}'"
+            f"{f', expected {expected}' if expected else ''}, which our pods do not trust",
+            "tls",
+            f"Set ca_bundle to the authority '{seen}', and give it to the nodes' runtimes (see registry-pull)",
+            Who.YOU,
+        )
+    return failed(
+        f"{_named(way)}: TLS {told}",
+        "tls",
+        f"Ask whoever runs {host} for a certificate that is valid, or set ca_bundle",
+        Who.NETWORK,
+    )
+
+
+def _by_pod_network(found: Facts, broken: Finding, way: Way) -> Finding:
+    """The same way from the node's own network tells a network policy from a firewall."""
+    if found.maybe_text("host_network") != "ok":
+        return broken
+    remedy = f"Allow pods of our namespace to reach {way.hosts[0][0]}, in the cluster's network policies"
+    return replace(
+        broken,
+        seen=f"{broken.seen}; the node itself reaches it",
+        cause="pod-network",
+        remedy=remedy,
+        who=Who.CLUSTER_ADMIN,
+    )
+
+
+def _named(way: Way) -> str:
+    return listed(host for host, _ in way.hosts)
+
+
+def _request(way: Way, config: Config) -> str:
+    hosts = listed(f"{host}:{port}" for host, port in way.hosts)
+    source = config.egress.nodes or way.origin
+    via = f" via {proxy_of(config)}" if is_proxied(*way.hosts[0], config) else ""
+    return f"Ask for: from {source} to {hosts} TCP{via}, for {way.purpose}"
+
+
+def _status(found: Facts, proxied: bool) -> float | None:
+    """The answer on the way that the product will take; the other way proves nothing."""
+    own = found.maybe_number("via_proxy" if proxied else "direct")
+    return own if own is not None else found.maybe_number("status")
+
+
+def _content(found: Facts) -> Finding | None:
+    told = found.maybe_text("content")
+    if told in (None, "ok"):
+        return None
+    return failed(f"something else answers in its place ({told})", "block-page", "", Who.NETWORK)
+
+
+def _of_registry(found: Facts, facts: Facts, proxied: bool) -> Finding:
+    follow = facts.maybe_text("registry", "blob", "follow")
+    if follow not in (None, "ok"):
+        host = facts.maybe_text("registry", "blob", "location_host") or "another host"
+        seen = f"it answers, and sends layers from {host}, which is blocked ({follow})"
+        return failed(
+            seen, "blob-host", f"Ask for: from the nodes to {host}:443 TCP, for layers of images", Who.NETWORK
+        )
+    if follow == "ok" and _status(found, proxied) is None:
+        return passed("a layer was fetched")
+    return _of_third_party(found, facts, proxied)
+
+
+def _of_third_party(found: Facts, facts: Facts, proxied: bool) -> Finding:
+    status = _status(found, proxied)
+    if status is None:
+        return unknown(found.why("via_proxy" if proxied else "direct"))
+    if status not in _SIGN_IN_FIRST:
+        return failed(f"it answers {status:g}", "http", "")
+    return _content(found) or passed(
+        f"it answers {status:g}" + (", as a registry does without sign-in" if status == 401 else "")
+    )
+
+
+def _of_receiver(found: Facts, facts: Facts, proxied: bool) -> Finding:
+    if error := facts.maybe_text("remote_write", "error"):
+        return failed(
+            f"no answer: {error}", error if error in ("dns", "tcp", "tls", "proxy") else "tcp", "", Who.NETWORK
+        )
+    status = facts.number("remote_write", "post_one_sample")
+    return _content(found) or passed(f"the receiver answers ({status:g}); remote-write judges what")
+
+
+def _of_health(found: Facts, facts: Facts, proxied: bool) -> Finding:
+    answers = [found.maybe_number(key) for key in ("get_health", "status", "via_proxy" if proxied else "direct")]
+    status = next((each for each in answers if each is not None), None)
+    if status is None:
+        return unknown(found.why("get_health"))
+    if status != 200:
+        return failed(f"its health document is answered with {status:g}", "http", "")
+    return _content(found) or passed("its health document is there")
+
+
+def _of_discovery(found: Facts, facts: Facts, proxied: bool) -> Finding:
+    status = facts.maybe_number("oidc", "discovery_status")
+    status = status if status is not None else _status(found, proxied)
+    if status is None:
+        return unknown(facts.why("oidc", "discovery_status"))
+    if status != 200:
+        return failed(f"its discovery document is answered with {status:g}", "http", "")
+    return _content(found) or passed("its discovery document is there")
+
+
+_STEPS: Final = ("dns", "tcp", "proxy", "tls", "http", "block-page", "pod-network", "certificate")
+
+
+_RULES: Final = "pass: the known answer; warn: from some nodes only, or a certificate ends within 30 days; fail: the first broken step"
+
+
+def _check(name: str, title: str, row: str, judge: Judge, *, disables: tuple[str, ...]) -> Check:
+    return Check(
+        code=f"egress-{name}",
+        title=title,
+        row=row,
+        severity=Verdict.FAIL,
+        needs=(f"egress.{name}", *_MORE.get(name, ())),
+        expected="DNS, TCP or CONNECT, TLS, and a request whose answer is known",
+        rules=_RULES,
+        disables=disables,
+        causes=_CAUSES.get(name, _STEPS),
+        judge=judge,
+    )
+
+
+_CAUSES: Final = {"product-images": (*_STEPS, "blob-host"), "charts": ("dns", "tcp", "tls", "proxy", "timeout", "http")}
+_MORE: Final = {
+    "product-images": ("registry.blob",),
+    "metrics": ("remote_write",),
+    "sign-in": ("oidc.discovery_status",),
+}
+
+CHECKS: Final = (
+    _check("charts", "Way to the chart", INSTALLATION, charts, disables=("install", "upgrade")),
+    _check(
+        "product-images", "Way to the product's images", INSTALLATION, product_images, disables=("install", "upgrade")
+    ),
+    _check("third-party-images", "Way to third-party images", INSTALLATION, third_party_images, disables=("install",)),
+    _check("metrics", "Way to the receiver of metrics", RUN_TIME, metrics, disables=("metrics", "dashboards")),
+    _check(
+        "control-plane",
+        "Way to the control plane",
+        RUN_TIME,
+        control_plane,
+        disables=("ui", "cli-logs-shell", "accounts"),
+    ),
+    _check("sign-in", "Way to the sign-in provider", RUN_TIME, sign_in, disables=("sign-in",)),
+)

@@ -1,0 +1,327 @@
+"""GPUs, node by node: the operator, or driver and container stack by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from fairlead.preflight.check import Check, Finding, Verdict, Who, failed, listed, passed, unknown, warned, worst
+from fairlead.preflight.checks.gpu_links import (
+    GPU,
+    MIG,
+    Link,
+    by_gpu_node,
+    gpu_roster,
+    has_cards,
+    is_labelled,
+    of_links,
+    offered,
+)
+from fairlead.preflight.config import Config
+from fairlead.preflight.facts import Facts
+from fairlead.preflight.roster import node_of, roster
+from fairlead.preflight.versions import version_of
+
+_TYPE_LABELS: Final = ("nvidia.com/gpu.product", "nvidia.com/gpu.memory")
+_BAD_OPERATORS: Final = ((1, 10), (1, 11))
+"""Versions of the GPU operator that take GPUs away from pods that run."""
+
+
+def gpu_nodes(facts: Facts, config: Config) -> Finding:
+    """What makes a GPU node is the card on the PCI bus and what the node offers to pods. Labels are a convenience on top: without those of
+    feature discovery work runs, but cannot ask for a kind of GPU or for an amount of its memory.
+
+    - none: no node has a GPU; where an autoscaler starts with zero they may come later.
+    - not-offered: a card that pods cannot have; gpu-driver, gpu-container-stack and gpu-operator say at which step it ends.
+    - labels: labels of GPU feature discovery are missing; restart its pods, or install it.
+    - no-card: labels speak of a GPU that is not on the bus.
+    - counts: more cards than are offered, or the reverse.
+    """
+    nodes = roster(facts)
+    for name in nodes.names:
+        node_of(facts, name).need("labels")
+    lying = {name: _lies() for name in nodes.names if _is_labelled_only(node_of(facts, name))}
+    if not gpu_roster(facts).names and not nodes.doubt:
+        if lying:
+            return replace(next(iter(lying.values())), seen=f"{listed(lying)}: {_lies().seen}", nodes=lying)
+        told = "no node has a GPU"
+        return failed(told, "none", _ADD) if config.production else warned(f"{told}; they may come later", "none", _ADD)
+    found = by_gpu_node(facts, _gpu_node)
+    if lying and found.verdict is Verdict.PASS:
+        return replace(
+            next(iter(lying.values())), seen=f"{listed(lying)}: {_lies().seen}", nodes={**found.nodes, **lying}
+        )
+    return found
+
+
+_NEXT: Final = "See gpu-driver, gpu-container-stack and gpu-operator: one of them says at which step it ends"
+_ADD: Final = "Add a node with an NVIDIA GPU to the cluster"
+
+
+def _is_labelled_only(node: Facts) -> bool:
+    return has_cards(node) is False and is_labelled(node)
+
+
+def _lies() -> Finding:
+    return warned(
+        "labelled as a GPU node, and no GPU is on its bus", "no-card", "Restart the pods of node feature discovery"
+    )
+
+
+def _gpu_node(node: Facts) -> Finding:
+    node.need("allocatable")
+    have = offered(node) or 0
+    if not have:
+        cards = node.maybe_number("pci_nvidia")
+        told = f"{cards:g} GPUs on the PCI bus" if cards else "a GPU"
+        return failed(f"{told}, none is offered to pods", "not-offered", _NEXT)
+    missing = [label for label in _TYPE_LABELS if label not in node.keys("labels")]
+    cards, whole = node.number("pci_nvidia"), node.maybe_number("allocatable", GPU) or 0
+    split = any(key.startswith(MIG) or key.startswith(f"{GPU}.") for key in node.keys("allocatable"))
+    if missing:
+        ran = " and a test pod ran" if node.maybe_flag("gpu_pod", "ran") else ""
+        seen = f"offers {have:g} GPUs{ran}, but has no label {' and '.join(missing)}: work cannot ask for a kind of GPU or its memory"
+        return warned(seen, "labels", "Install GPU feature discovery, or restart its pods")
+    if cards != whole and not split:
+        return warned(
+            f"{cards:g} GPUs on the bus, {whole:g} offered", "counts", f"kubectl describe node {node.text('name')}"
+        )
+    return passed(f"{have:g} offered")
+
+
+def gpu_operator(facts: Facts, config: Config) -> Finding:
+    """The operator is one way to drivers and container stack; by hand is the other. What counts is whether its pods are on every GPU node:
+    `desired = ready` also holds where a node is left out.
+
+    - operand-missing: its pods are missing on a GPU node.
+    - taint: they do not tolerate a taint of that node.
+    - not-ready: it says of itself that it is not ready, though GPUs can be used.
+    - bad-version, unknown-version: versions 1.10 and 1.11 take GPUs from pods that run; use another.
+    - two-plugins: a second device plug-in offers the same GPUs.
+    """
+    state = facts.maybe_text("gpu_operator", "cluster_policy_state")
+    there = facts.maybe_flag("gpu_operator", "installed")
+    if there is False or state == "not_found":
+        return _by_hand(facts, config)
+    if there is None and state is None:
+        facts.text("gpu_operator", "version")
+    found = by_gpu_node(facts, lambda node: of_links(node, facts, (Link.PLUGIN,)))
+    return found if found.verdict is not Verdict.PASS else _operator(facts, found)
+
+
+def _by_hand(facts: Facts, config: Config) -> Finding:
+    """Without an operator, driver and container stack decide."""
+    beside = worst((gpu_driver(facts, config), gpu_container_stack(facts, config)))
+    if beside.verdict in (Verdict.PASS, Verdict.WARN):
+        return passed("there is no GPU operator; driver and container stack are there without it")
+    return unknown("there is no GPU operator; gpu-driver and gpu-container-stack say what is missing")
+
+
+def _operator(facts: Facts, found: Finding) -> Finding:
+    """The operator itself, where its pods are on every GPU node."""
+    text = facts.text("gpu_operator", "version")
+    version, state = version_of(text), facts.text("gpu_operator", "cluster_policy_state")
+    if version is None:
+        return _but(
+            found,
+            warned(f"version {text!r} of the GPU operator is not known", "unknown-version", "See its release notes"),
+        )
+    if version[:2] in _BAD_OPERATORS:
+        return _but(found, _bad(text, facts))
+    if bool(facts.or_else(False, "gpu_operator", "second_plugin")):
+        seen = "a second device plug-in runs beside the GPU operator's"
+        return _but(found, warned(seen, "two-plugins", "Remove one of the two device plug-ins"))
+    if state != "ready":
+        seen = f"the GPU operator says {state}, though all GPU nodes offer GPUs"
+        return _but(found, warned(seen, "not-ready", "kubectl get clusterpolicies.nvidia.com -o yaml"))
+    return replace(found, seen=f"GPU operator {text} is on every GPU node")
+
+
+def _bad(version: str, facts: Facts) -> Finding:
+    remedy = "Change the GPU operator to a version older than 1.10 or newer than 1.11"
+    seen = f"version {version} of the GPU operator takes GPUs from pods that run"
+    proven = all(node_of(facts, name).maybe_number("gpu_pod", "cuda_init") == 0 for name in gpu_roster(facts).names)
+    return warned(f"{seen}; test pods worked", "bad-version", remedy) if proven else failed(seen, "bad-version", remedy)
+
+
+def _but(found: Finding, worse: Finding) -> Finding:
+    return replace(worse, nodes=found.nodes)
+
+
+def gpu_driver(facts: Facts, config: Config) -> Finding:
+    """The kernel module, the library beside it, and the proof: cuInit gives 0 in a pod.
+
+    - no-driver: install one, by hand or by the operator. That the operator is told not to does not mean that one is there.
+    - library-mismatch: an update changed the library under the loaded module; reboot, and hold the package.
+    - driver-broken, cuda: the driver answers with an error; `dmesg` has an Xid line.
+    - fabric-manager: nvidia-smi is fine, but GPUs behind an NVSwitch wait for the Fabric Manager.
+    - reload-hazard: pods lose their GPUs at `systemctl daemon-reload`; use CDI, or make links in /dev/char.
+    """
+    return by_gpu_node(facts, lambda node: _driver(node, facts))
+
+
+def _driver(node: Facts, facts: Facts) -> Finding:
+    found = of_links(node, facts, (Link.DRIVER, Link.LIBRARY, Link.CUDA))
+    if found.verdict is Verdict.PASS and bool(node.or_else(False, "reload_hazard")):
+        remedy = f"On {node.text('name')}: nvidia-ctk system create-dev-char-symlinks --create-all"
+        return warned("pods lose their GPUs at `systemctl daemon-reload`", "reload-hazard", remedy)
+    return found
+
+
+def gpu_container_stack(facts: Facts, config: Config) -> Finding:
+    """A pod that asks for one GPU has to see one. A RuntimeClass is only a name: the node's runtime has to know its handler, or a hook has
+    to do the work (CRI-O).
+
+    - no-handler: the runtime does not know NVIDIA's; configure the container toolkit and restart the runtime. k3s and RKE2 have files of
+      their own.
+    - no-library: the toolkit does not find the driver's library, as on hosts where it is in an unusual place.
+    - not-started: the test pod did not start for another reason, which is quoted.
+    - isolation: the pod saw more than it asked for.
+    - runtime-class: it works only with `runtimeClassName`; the chart sets it.
+    """
+    return by_gpu_node(facts, lambda node: _stack(node, facts))
+
+
+def _stack(node: Facts, facts: Facts) -> Finding:
+    found = of_links(node, facts, (Link.HANDLER, Link.STARTED, Link.COUNT))
+    needed = node.at("gpu_pod").or_else(None, "runtime_class") if found.verdict is Verdict.PASS else None
+    if needed:
+        return warned(
+            f"works only with runtimeClassName {needed}",
+            "runtime-class",
+            "Nothing has to be done: the chart sets it",
+            Who.US,
+        )
+    return found
+
+
+def gpu_sharing(facts: Facts, config: Config) -> Finding:
+    """Quota counts cards. What a node offers must be its cards: parts of cards are given by Fairlead, not by replicas of the device
+    plug-in.
+
+    - replicas: time slicing or MPS of the plug-in offers a card several times.
+    - mig-ghosts: cards in MIG mode are offered whole beside their slices; a pod placed there gets nothing.
+    - mig-single: every slice counts as one GPU.
+    - fewer: fewer are offered than there are; some may be unhealthy.
+    """
+    return by_gpu_node(facts, _sharing)
+
+
+def _sharing(node: Facts) -> Finding:
+    node.need("allocatable")
+    name, whole = node.text("name"), node.maybe_number("allocatable", GPU) or 0
+    shared = sum(
+        node.number("allocatable", key)
+        for key in node.keys("allocatable")
+        if key.startswith(f"{GPU}.") or key.endswith(".shared")
+    )
+    slices = sum(
+        node.number("allocatable", key)
+        for key in node.keys("allocatable")
+        if key.startswith(MIG) and not key.endswith(".shared")
+    )
+    cards = node.maybe_number("pci_nvidia")
+    in_mig, single = _mig(node, slices)
+    if shared or (cards and whole > cards and not single):
+        return _replicas(name, f"{shared or whole:g} from {cards or node.maybe_number('nvml_devices') or '?'} cards")
+    devices = node.number("nvml_devices")
+    if single and in_mig:
+        return warned(
+            f"{devices:g} cards in MIG mode offer {whole:g} slices; each counts as a GPU", "mig-single", _KNOW, Who.US
+        )
+    if whole > devices:
+        return _replicas(name, f"{whole:g} from {devices:g} cards")
+    if whole > devices - in_mig:
+        seen = f"{in_mig:g} of {devices:g} cards are in MIG mode, and {whole:g} whole GPUs are offered beside {slices:g} slices"
+        return failed(seen, "mig-ghosts", f"Restart the device plug-in on {name}, or reset its extended resource {GPU}")
+    if whole < devices - in_mig:
+        return warned(f"{whole:g} of {devices:g} cards are offered", "fewer", f"kubectl describe node {name}")
+    return passed(f"{whole:g} whole GPUs" + (f" and {slices:g} slices" if slices else ""))
+
+
+_KNOW: Final = "Nothing has to be done: know that quota counts slices there"
+
+
+def _mig(node: Facts, slices: float) -> tuple[float, bool]:
+    """(cards in MIG mode, whether slices go by the name of whole GPUs)"""
+    strategy = node.maybe_text("labels", "nvidia.com/mig.strategy")
+    in_mig = float(node.or_else(-1, "mig_enabled_devices"))
+    if in_mig < 0:
+        in_mig = node.number("nvml_devices") if slices or strategy == "single" else 0.0
+    return in_mig, strategy == "single" and not slices
+
+
+def _replicas(name: str, seen: str) -> Finding:
+    remedy = f"Set sharing.timeSlicing replicas to 1 on {name}, or remove sharing.mps: fractions are given by Fairlead"
+    return failed(f"the device plug-in offers {seen}", "replicas", remedy)
+
+
+def _check(code: str, title: str, **more: object) -> Check:
+    return Check(code=code, title=title, row="NVIDIA", **more)  # type: ignore[arg-type]  # all are named below
+
+
+_LINKS: Final = ("nodes", "gpu_operator", "runtime_classes")
+
+CHECKS: Final = (
+    _check(
+        "gpu-nodes",
+        "Nodes with GPUs",
+        severity=Verdict.FAIL,
+        needs=("nodes[].pci_nvidia", "nodes[].labels", "nodes[].allocatable", "nodes[].gpu_pod"),
+        expected="at least one node that offers its GPUs, labelled with their kind",
+        rules="pass: usable and labelled; warn: labels or counts disagree; fail: a card that is not offered, or none in production",
+        disables=("gpu", "fractions", "gpu-types", "gang"),
+        causes=("none", "not-offered", "labels", "no-card", "counts"),
+        judge=gpu_nodes,
+    ),
+    _check(
+        "gpu-operator",
+        "GPU operator",
+        severity=Verdict.FAIL,
+        needs=_LINKS,
+        expected="the operator's pods on every GPU node, or driver and container stack by hand",
+        rules="pass: on all GPU nodes, or not used and the next two pass; warn: unknown version, second plug-in; fail: missing on a node",
+        disables=("gpu", "fractions"),
+        causes=("operand-missing", "taint", "not-ready", "bad-version", "unknown-version", "two-plugins"),
+        judge=gpu_operator,
+    ),
+    _check(
+        "gpu-driver",
+        "NVIDIA driver",
+        severity=Verdict.FAIL,
+        needs=_LINKS,
+        expected="a driver whose library fits, and cuInit 0 in a pod",
+        rules="pass: cuInit gives 0; warn: GPUs are lost at a reload of systemd; fail: anything else",
+        disables=("gpu", "fractions"),
+        causes=("no-driver", "library-mismatch", "driver-broken", "cuda", "fabric-manager", "reload-hazard"),
+        judge=gpu_driver,
+    ),
+    _check(
+        "gpu-container-stack",
+        "NVIDIA container stack",
+        severity=Verdict.FAIL,
+        needs=_LINKS,
+        expected="a pod that asks for one GPU sees one",
+        rules="pass: it saw what it asked for; warn: only with runtimeClassName; fail: no runtime, no library, or it saw more",
+        disables=("gpu", "fractions"),
+        causes=("no-handler", "no-library", "not-started", "isolation", "runtime-class"),
+        judge=gpu_container_stack,
+    ),
+    _check(
+        "gpu-sharing",
+        "GPUs are offered once",
+        severity=Verdict.FAIL,
+        needs=(
+            "nodes[].allocatable",
+            "nodes[].nvml_devices",
+            "nodes[].mig_enabled_devices",
+            "nodes[].pci_nvidia",
+            "nodes[].labels",
+        ),
+        expected="a node offers as many GPUs as it has",
+        rules="pass: as many as cards; warn: MIG single, or fewer; fail: replicas of the plug-in, or ghosts beside MIG slices",
+        disables=("quota-truth", "fractions"),
+        causes=("replicas", "mig-ghosts", "mig-single", "fewer"),
+        judge=gpu_sharing,
+    ),
+)

@@ -1,0 +1,322 @@
+"""The chain from a card to a pod that uses it. The first link that does not hold is the cause; those after it say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from fairlead.preflight.check import Finding, Roster, Verdict, by_node, failed, not_needed, passed, unknown
+from fairlead.preflight.facts import Facts, Missing
+from fairlead.preflight.roster import node_of, roster, taints_of
+
+GPU: Final = "nvidia.com/gpu"
+MIG: Final = "nvidia.com/mig-"
+_CARD_LABELS: Final = ("pci-10de.present", "pci-0300_10de.present", "pci-0302_10de.present")
+_OTHER_LABELS: Final = (
+    "nvidia.com/gpu.present",
+    "nvidia.com/gpu.product",
+    "nvidia.com/gpu.count",
+    "cloud.google.com/gke-accelerator",
+    "k8s.amazonaws.com/accelerator",
+    "accelerator",
+)
+_NO_HANDLER: Final = ("no runtime for", "runtimehandler", "unknown runtime handler", "could not select device driver")
+_NO_LIBRARY: Final = ("libnvidia-ml", "nvml", "libcuda", "nvidia-container-cli")
+_SMI_MISMATCH: Final = 18
+"""nvidia-smi gives the code of NVML: library and kernel module are of different versions."""
+CUDA_FABRIC: Final = 802
+_CUDA_MISMATCH: Final = 803
+
+
+class Link(StrEnum):
+    """One link, in order."""
+
+    CARD = "the card"
+    DRIVER = "the driver"
+    LIBRARY = "the driver's library"
+    HANDLER = "the container stack"
+    PLUGIN = "the device plug-in"
+    OFFERED = "the node's offer"
+    STARTED = "the test pod"
+    CUDA = "CUDA"
+    COUNT = "the number of devices"
+
+
+@dataclass(frozen=True)
+class State:
+    """How a link stands. `finding`: a pass where it holds, a failure where it does not, unknown else."""
+
+    link: Link
+    finding: Finding
+
+
+def has_cards(node: Facts) -> bool | None:
+    """Whether it has GPUs; None where nothing tells."""
+    cards = node.maybe_number("pci_nvidia")
+    if cards or offered(node) or node.maybe_flag("gpu_pod", "ran") or is_labelled(node):
+        return cards != 0 or bool(offered(node))
+    return False if cards == 0 else None
+
+
+def is_labelled(node: Facts) -> bool:
+    """Whether labels say that there is a GPU."""
+    return any(
+        key.endswith(_CARD_LABELS)
+        or (key in _OTHER_LABELS and "nvidia" in (key + (node.maybe_text("labels", key) or "")).lower())
+        for key in node.maybe_keys("labels")
+    )
+
+
+def offered(node: Facts) -> float | None:
+    """GPUs and MIG slices that pods may have there; None where it is not known."""
+    if not node.known("allocatable"):
+        return None
+    names = [key for key in node.maybe_keys("allocatable") if key.startswith((GPU, MIG))]
+    return sum(node.maybe_number("allocatable", key) or 0.0 for key in names)
+
+
+def gpu_roster(facts: Facts) -> Roster:
+    """Nodes with GPUs, and those of which it is not known."""
+    everybody = roster(facts)
+    names = tuple(name for name in everybody.names if has_cards(node_of(facts, name)) is not False)
+    return Roster(names, everybody.doubt, everybody.left_out)
+
+
+def by_gpu_node(facts: Facts, judge: Callable[[Facts], Finding]) -> Finding:
+    """One finding out of one per node with GPUs."""
+    nodes = gpu_roster(facts)
+    if not roster(facts).names and not nodes.doubt:
+        return unknown("there is no node to look at")
+    if not nodes.names and not nodes.doubt:
+        return not_needed("no node has a GPU")
+
+    def of(name: str) -> Finding:
+        node = node_of(facts, name)
+        if has_cards(node) is None:
+            raise Missing(f"whether it has GPUs is not known: {node.why('pci_nvidia')}")
+        return judge(node)
+
+    return by_node(nodes, of)
+
+
+def of_links(node: Facts, facts: Facts, own: tuple[Link, ...]) -> Finding:
+    """What these links of a node say together, after those before them."""
+    states = chain(node, facts)
+    order = [state.link for state in states]
+    broken = next((state for state in states if state.finding.verdict is Verdict.FAIL), None)
+    if broken is not None and broken.link in own:
+        return broken.finding
+    if broken is not None and any(order.index(link) > order.index(broken.link) for link in own):
+        return unknown(f"waits for {broken.link}: {broken.finding.seen}")
+    mine = [state for state in states if state.link in own]
+    open_ = next((state for state in mine if state.finding.verdict is Verdict.UNKNOWN), None)
+    return open_.finding if open_ else mine[-1].finding
+
+
+def chain(node: Facts, facts: Facts) -> tuple[State, ...]:
+    """All links of a node, in order."""
+    judges: tuple[tuple[Link, Callable[[], Finding]], ...] = (
+        (Link.CARD, lambda: passed("it has GPUs") if has_cards(node) else unknown("no GPU was seen")),
+        (Link.DRIVER, lambda: _driver(node, facts)),
+        (Link.LIBRARY, lambda: _library(node)),
+        (Link.HANDLER, lambda: _handler(node, facts)),
+        (Link.PLUGIN, lambda: _plugin(node, facts)),
+        (Link.OFFERED, lambda: _offered(node)),
+        (Link.STARTED, lambda: _started(node)),
+        (Link.CUDA, lambda: _cuda(node)),
+        (Link.COUNT, lambda: _count(node)),
+    )
+    return tuple(State(link, _tried(judge)) for link, judge in judges)
+
+
+def _tried(judge: Callable[[], Finding]) -> Finding:
+    try:
+        return judge()
+    except Missing as missing:
+        return unknown(missing.why)
+
+
+def _used(node: Facts) -> bool:
+    """Whether a pod has used a GPU there: the proof of all links below CUDA."""
+    return node.maybe_number("gpu_pod", "cuda_init") == 0
+
+
+def _driver(node: Facts, facts: Facts) -> Finding:
+    driver = node.get("driver")
+    if driver is None and node.known("driver"):
+        return _no_driver(node, facts)
+    if isinstance(driver, str):
+        return passed(f"driver {driver}")
+    if _used(node) or node.maybe_number("nvidia_smi_exit") == 0:
+        return passed("a driver is loaded")
+    return unknown(node.why("driver"))
+
+
+def _no_driver(node: Facts, facts: Facts) -> Finding:
+    name, cards = node.text("name"), node.maybe_number("pci_nvidia")
+    seen = f"{f'{cards:g} GPUs' if cards else 'GPUs'} and no driver in the kernel"
+    handed_over = any("no-default-nvidia-gpu-device-plugin" in key for key in node.maybe_keys("labels"))
+    if facts.maybe_flag("gpu_operator", "driver_enabled") is False:
+        seen += "; the GPU operator is told not to install one (driver.enabled=false)"
+    if handed_over:
+        seen += "; the node's label removed the provider's installer too"
+        return failed(seen, "no-driver", f"Apply the provider's driver installer to the pool of {name}")
+    if facts.maybe_flag("gpu_operator", "driver_enabled") is False:
+        return failed(
+            seen, "no-driver", f"Install the driver on {name}, or set driver.enabled=true for the GPU operator"
+        )
+    return failed(seen, "no-driver", f"Install the NVIDIA driver on {name}, by hand or with the GPU operator")
+
+
+def _library(node: Facts) -> Finding:
+    module, library = node.maybe_text("driver"), node.maybe_text("driver_library")
+    code = node.maybe_number("nvidia_smi_exit")
+    differ = module is not None and library is not None and module != library
+    if differ or code == _SMI_MISMATCH or node.maybe_number("gpu_pod", "cuda_init") == _CUDA_MISMATCH:
+        versions = f"kernel module {module or 'loaded'}, library {library or 'of another version'}"
+        return failed(versions, "library-mismatch", f"Reboot {node.text('name')}, and hold the driver's package")
+    if code:
+        return failed(
+            f"nvidia-smi ends with {code:g}",
+            "driver-broken",
+            f"nvidia-smi and dmesg on {node.text('name')} say what is wrong",
+        )
+    if code == 0 or _used(node) or (module and library):
+        return passed("module and library are of one version")
+    return unknown(node.why("driver_library"))
+
+
+def _handler(node: Facts, facts: Facts) -> Finding:
+    event, runtime = (node.maybe_text("gpu_pod_event") or ""), node.maybe_text("runtime") or "the runtime"
+    if node.maybe_flag("gpu_pod", "ran"):
+        return passed(_by_which(node))
+    name = node.text("name")
+    if any(words in event.lower() for words in _NO_HANDLER) or _knows_no_handler(node):
+        only = any("nvidia" in (each.maybe_text("handler") or "") for each in facts.maybe_items("runtime_classes"))
+        seen = f"{runtime} has no runtime for NVIDIA" + ("; the RuntimeClass is only a name" if only else "")
+        return failed(f"{seen}{_quoted(event)}", "no-handler", _configure(runtime, name))
+    if any(words in event.lower() for words in _NO_LIBRARY):
+        return failed(
+            f"the container did not find NVIDIA's library{_quoted(event)}", "no-library", _configure(runtime, name)
+        )
+    if any("nvidia" in each for each in (*node.maybe_texts("runtime_handlers"), *node.maybe_texts("oci_hooks"))):
+        return passed(_by_which(node))
+    return unknown(node.why("runtime_handlers") or node.why("gpu_pod"))
+
+
+def _knows_no_handler(node: Facts) -> bool:
+    """Its handlers are known, none is NVIDIA's, no hook does the same, and it offers no GPU."""
+    known = node.known("runtime_handlers") and not offered(node)
+    return known and not any(
+        "nvidia" in each for each in (*node.maybe_texts("runtime_handlers"), *node.maybe_texts("oci_hooks"))
+    )
+
+
+def _by_which(node: Facts) -> str:
+    hook = next((each for each in node.maybe_texts("oci_hooks") if "nvidia" in each), None)
+    return f"the runtime's hook {hook} brings the devices" if hook else "the container stack brings the devices"
+
+
+def _quoted(event: str) -> str:
+    return f": {event}" if event else ""
+
+
+def _configure(runtime: str, name: str) -> str:
+    service = "crio" if runtime.startswith("cri-o") else runtime.partition(":")[0] if "://" in runtime else "containerd"
+    return f"On {name}: nvidia-ctk runtime configure --runtime={service} && systemctl restart {service}"
+
+
+def _plugin(node: Facts, facts: Facts) -> Finding:
+    state = node.maybe_text("plugin_pod")
+    if state == "running" or offered(node):
+        return passed("the device plug-in runs")
+    taints = _not_tolerated(node, facts)
+    if state is not None:
+        return _operand_missing(f"the device plug-in's pod here: {state}", taints)
+    if not node.known("allocatable") or not _has_operator(facts):
+        return unknown(node.why("plugin_pod"))
+    if taints or _stack_is_ready(node):
+        return _operand_missing("the operator's pods are missing here: no GPU is offered", taints)
+    return unknown(node.why("plugin_pod"))
+
+
+def _operand_missing(seen: str, taints: tuple[str, ...]) -> Finding:
+    if taints:
+        seen = f"{seen}; taint {', '.join(taints)} is not tolerated"
+        return failed(seen, "taint", f"Set daemonsets.tolerations of the GPU operator for {', '.join(taints)}")
+    return failed(
+        seen, "operand-missing", "kubectl get pods --all-namespaces -l app=nvidia-device-plugin-daemonset -o wide"
+    )
+
+
+def _stack_is_ready(node: Facts) -> bool:
+    handlers = (*node.maybe_texts("runtime_handlers"), *node.maybe_texts("oci_hooks"))
+    return node.maybe_text("driver") is not None and any("nvidia" in each for each in handlers)
+
+
+def _has_operator(facts: Facts) -> bool:
+    return facts.maybe_flag("gpu_operator", "installed") is True or facts.known("gpu_operator", "version")
+
+
+def _not_tolerated(node: Facts, facts: Facts) -> tuple[str, ...]:
+    """Its taints that the operator's pods do not tolerate, as far as that is known; it tolerates the usual one of GPU nodes."""
+    tolerated = {
+        text for each in facts.maybe_items("gpu_operator", "daemonsets") for text in each.maybe_texts("tolerations")
+    }
+    if "*" in tolerated:
+        return ()
+    return tuple(
+        t
+        for t in taints_of(node, GPU, "node.kubernetes.io/unschedulable")
+        if t not in tolerated and t.split("=")[0] not in tolerated
+    )
+
+
+def _offered(node: Facts) -> Finding:
+    node.need("allocatable")
+    if offered(node):
+        return passed("GPUs are offered")
+    return failed(
+        "a GPU on the PCI bus, and none is offered to pods", "not-offered", f"kubectl describe node {node.text('name')}"
+    )
+
+
+def _started(node: Facts) -> Finding:
+    event = node.maybe_text("gpu_pod_event") or ""
+    if node.flag("gpu_pod", "ran"):
+        return passed("a test pod ran")
+    if node.maybe_text("gpu_pod", "pending") == "no-free-gpu" or "insufficient" in event.lower():
+        return unknown("all its GPUs are in use, so no test pod could start")
+    return failed(
+        f"a test pod did not start{_quoted(event)}", "not-started", f"kubectl describe node {node.text('name')}"
+    )
+
+
+def _cuda(node: Facts) -> Finding:
+    fabric, name = node.or_else("completed", "fabric_state"), node.text("name")
+    code = node.maybe_number("gpu_pod", "cuda_init")
+    waiting = node.maybe_flag("nvswitch") is True and str(fabric).lower().replace(" ", "_") not in (
+        "completed",
+        "not_supported",
+        "success",
+    )
+    if code == CUDA_FABRIC or (waiting and code != 0):
+        told = f"cuInit gives {code:g}" if code is not None else "the GPUs wait"
+        seen = f"{told}: the fabric between the GPUs is not ready ({fabric}), although the driver answers"
+        return failed(
+            seen, "fabric-manager", f"On {name}: systemctl enable --now nvidia-fabricmanager, of the driver's version"
+        )
+    if node.number("gpu_pod", "cuda_init"):
+        return failed(f"cuInit gives {code:g}", "cuda", f"dmesg on {name} says why the driver refuses")
+    return passed("a pod used a GPU")
+
+
+def _count(node: Facts) -> Finding:
+    asked = node.at("gpu_pod").or_else(1, "asked")
+    seen = node.number("gpu_pod", "devices_seen")
+    if seen == asked:
+        return passed(f"{_by_which(node)}; a pod that asked for {asked:g} saw {seen:g}")
+    remedy = f"On {node.text('name')}: set accept-nvidia-visible-devices-envvar-when-unprivileged=false in the container toolkit"
+    return failed(f"a pod that asked for {asked:g} GPU saw {seen:g}", "isolation", remedy)

@@ -1,0 +1,217 @@
+"""Proxies, what comes in from outside, and the agent's connection to the control plane."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fairlead.preflight.check import Check, Finding, Verdict, Who, failed, listed, not_needed, passed, warned
+from fairlead.preflight.checks.ways import HTTPS, host_and_port, proxy_of
+from fairlead.preflight.config import Config
+from fairlead.preflight.facts import Facts
+from fairlead.runtime.proxies import is_exempt, is_range_exempt
+
+_INSIDE: Final = ("localhost", "127.0.0.1", "::1", ".svc", ".cluster.local")
+
+
+def proxy(facts: Facts, config: Config) -> Finding:
+    """With a proxy set, what is inside the cluster has to be excepted from it. Pods know the API server by its address, not by a name,
+    so names in NO_PROXY do not help there. Ours honours ranges; not every client does, so the API's own address has to be in the list.
+
+    - inside-by-proxy: the API server, Services or pods would be asked through the proxy. The full list to paste is given.
+    - nodes-by-proxy: the nodes' own addresses would be.
+    - range-only: the API's address is excepted only as part of a range.
+    - spelling: NO_PROXY and no_proxy differ; which of them counts depends on the program.
+    """
+    if not proxy_of(config):
+        there = facts.maybe_text("cluster", "proxy", "https") or facts.maybe_text("cluster", "proxy", "http")
+        return not_needed("no proxy is configured" + ("; the cluster itself has one" if there else ""))
+    inside = _inside_by_proxy(facts, config)
+    remedy = f"Set proxy.no_proxy to: {no_proxy(facts, config)}"
+    if inside:
+        return failed(f"would go by the proxy: {'; '.join(inside)}", "inside-by-proxy", remedy, Who.YOU)
+    _need_all(facts)
+    address = facts.text("cluster", "kubernetes_service_ip")
+    by_proxy = [
+        each for each in facts.texts("cluster", "node_ips") if not is_exempt(each, HTTPS, config.proxy.no_proxy)
+    ]
+    if by_proxy:
+        return warned(f"nodes would go by the proxy: {listed(by_proxy)}", "nodes-by-proxy", remedy, Who.YOU)
+    if not is_exempt(address, HTTPS, _without_ranges(config.proxy.no_proxy)):
+        return warned(
+            f"the API's address {address} is excepted by a range only, which some clients ignore",
+            "range-only",
+            remedy,
+            Who.YOU,
+        )
+    return _same_spelling(facts) or passed("the API server, Services, pods and nodes are excepted")
+
+
+def _inside_by_proxy(facts: Facts, config: Config) -> list[str]:
+    found, excepted = [], config.proxy.no_proxy
+    hosts = (facts.maybe_text("cluster", "kubernetes_service_ip"), facts.maybe_text("in_cluster_api", "env_host"))
+    for host in dict.fromkeys(each for each in hosts if each):
+        if not is_exempt(host, HTTPS, excepted):
+            status = facts.maybe_number("in_cluster_api", "via_proxy")
+            found.append(f"the API server {host}" + (f" (the proxy answers {status:g})" if status else ""))
+    services = facts.maybe_text("cluster", "service_cidr")
+    if services and not is_range_exempt(services, excepted):
+        found.append(f"Services {services}")
+    found += [
+        f"pods {pods}" for pods in facts.maybe_texts("cluster", "pod_cidrs") if not is_range_exempt(pods, excepted)
+    ]
+    return found
+
+
+def _need_all(facts: Facts) -> None:
+    """All that a pass speaks of is known. Raises: Missing."""
+    facts.text("cluster", "service_cidr")
+    facts.texts("cluster", "pod_cidrs")
+
+
+def no_proxy(facts: Facts, config: Config) -> str:
+    """The full list to paste: what is there, and what is inside the cluster as far as it is known."""
+    api = [facts.maybe_text("cluster", "kubernetes_service_ip"), facts.maybe_text("cluster", "service_cidr")]
+    more = [
+        *_INSIDE,
+        *(each for each in api if each),
+        *facts.maybe_texts("cluster", "pod_cidrs"),
+        *facts.maybe_texts("cluster", "node_ips"),
+    ]
+    have = [each.strip() for each in config.proxy.no_proxy.replace(" ", ",").split(",") if each.strip()]
+    return ",".join(dict.fromkeys([*have, *more]))
+
+
+def _without_ranges(text: str) -> str:
+    return ",".join(each for each in text.replace(" ", ",").split(",") if "/" not in each)
+
+
+def _same_spelling(facts: Facts) -> Finding | None:
+    if not facts.known("proxy", "environment"):
+        return None
+    given = facts.at("proxy", "environment")
+    upper, lower = given.or_else(None, "upper"), given.or_else(None, "lower")
+    if upper is None or lower is None or set(str(upper).split(",")) == set(str(lower).split(",")):
+        return None
+    return warned("NO_PROXY and no_proxy differ", "spelling", "Give pods the same list in both spellings")
+
+
+def inbound(facts: Facts, config: Config) -> Finding:
+    """The control plane never connects into a cluster: the agent dials out, logs and shells come back that way. How browsers reach
+    workspaces is another matter (ingress).
+
+    - opens-port: the type of a Service in the configuration opens a port of the nodes, or a load balancer.
+    """
+    if config.ingress.service == "ClusterIP":
+        return passed("nothing has to come in from outside")
+    seen = f"ingress.service {config.ingress.service} opens a port; nothing else has to come in from outside"
+    return warned(seen, "opens-port", "Set ingress.service to ClusterIP, if no port may be opened", Who.YOU)
+
+
+_FULL_SECONDS: Final = 70
+
+
+def control_plane(facts: Facts, config: Config) -> Finding:
+    """The agent's own connection, a WebSocket, is opened and held for 70 s with an echo. That a page can be fetched does not show
+    that it works: proxies cut what stays open.
+
+    - stream: it does not open. The proxy has to let the upgrade to a WebSocket through.
+    - cut: it is ended while it is used; idle time-outs have to be longer than 30 s.
+    - token: the cluster's secret is refused.
+    - cluster-in-use: another cluster is connected under the same id.
+    - polling: it falls back to asking again and again; logs and shells are slow.
+    - versions: control plane and agent are of versions far apart.
+    """
+    if not config.control_plane.url:
+        return not_needed("control_plane.url is not set")
+    host = host_and_port(config.control_plane.url)[0]
+    if facts.maybe_text("control_plane", "token") == "refused":
+        remedy = (
+            "fairlead cluster create NAME gives out a new secret; put it into the Secret of control_plane.token_secret"
+        )
+        return failed("the cluster's secret is refused", "token", remedy, Who.YOU)
+    opened = facts.text("control_plane", "stream_open")
+    if opened != "ok":
+        return _no_stream(opened, host, facts, config)
+    stream = facts.at("control_plane")
+    seconds = float(stream.or_else(_FULL_SECONDS, "stream_seconds"))
+    if seconds < _FULL_SECONDS:
+        return failed(f"the connection was cut after {seconds:g} s", "cut", _let_it_stay(host, config), Who.NETWORK)
+    if stream.or_else(False, "cluster_id_in_use"):
+        return failed(
+            "another cluster is connected under this id",
+            "cluster-in-use",
+            "fairlead cluster create NAME, one for each",
+            Who.YOU,
+        )
+    facts.text("control_plane", "token")
+    return _but(stream) or passed("the connection stayed open")
+
+
+def _but(stream: Facts) -> Finding | None:
+    if stream.or_else("websocket", "transport") != "websocket":
+        return warned("it falls back to polling", "polling", "Ask for: WebSockets through the proxy", Who.NETWORK)
+    if not stream.flag("versions_compatible"):
+        version = stream.maybe_text("version")
+        seen = "the control plane's version is far from the agent's" + (f" ({version})" if version else "")
+        return warned(seen, "versions", "Upgrade the older of the two", Who.YOU)
+    return None
+
+
+def _no_stream(opened: str, host: str, facts: Facts, config: Config) -> Finding:
+    said, health = (
+        facts.maybe_text("control_plane", "stream_error"),
+        facts.maybe_number("egress", "control-plane", "get_health"),
+    )
+    alpn = facts.maybe_text("egress", "control-plane", "alpn")
+    seen = "the agent's connection does not open" if opened == "failed" else f"the agent's connection: {opened}"
+    seen += f": {said}" if said else ""
+    if health == 200:
+        seen += "; pages can be fetched, so something on the way does not let it through" + (
+            f" (it agrees on {alpn})" if alpn else ""
+        )
+    return failed(seen, "stream" if opened == "failed" else "cut", _let_it_stay(host, config), Who.NETWORK)
+
+
+def _let_it_stay(host: str, config: Config) -> str:
+    at = f" at the proxy {proxy_of(config)}" if proxy_of(config) else ""
+    return f"Ask for: WebSockets (Upgrade) to {host}:443{at}, without an idle time-out below 30 s"
+
+
+CHECKS: Final = (
+    Check(
+        code="proxy",
+        title="Proxy and its exceptions",
+        row="network, outbound",
+        severity=Verdict.FAIL,
+        needs=("cluster", "in_cluster_api", "proxy"),
+        expected="API server, Services and pods are excepted from the proxy",
+        rules="pass: no proxy, or all excepted; warn: nodes are not, by range only, or two spellings; fail: what is inside goes by it",
+        disables=("install", "submit", "metrics"),
+        causes=("inside-by-proxy", "nodes-by-proxy", "range-only", "spelling"),
+        judge=proxy,
+    ),
+    Check(
+        code="inbound",
+        title="Nothing has to come in",
+        row="network, inbound",
+        severity=Verdict.WARN,
+        needs=(),
+        expected="no port is opened to the outside",
+        rules="pass: none; warn: a value opens one",
+        disables=(),
+        causes=("opens-port",),
+        judge=inbound,
+    ),
+    Check(
+        code="control-plane",
+        title="The agent's connection",
+        row="user interface",
+        severity=Verdict.FAIL,
+        needs=("control_plane", "egress.control-plane"),
+        expected="the agent's connection stays open for 70 s, and its secret is accepted",
+        rules="pass: it stays open; warn: polling, or versions far apart; fail: it does not open, is cut, or is refused",
+        disables=("ui", "cli-logs-shell"),
+        causes=("stream", "cut", "token", "cluster-in-use", "polling", "versions"),
+        judge=control_plane,
+    ),
+)

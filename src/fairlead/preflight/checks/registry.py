@@ -1,0 +1,273 @@
+"""Images: pulled by each node's own runtime, there already, or the customer's."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fairlead.preflight.check import (
+    Check,
+    Finding,
+    Verdict,
+    Who,
+    by_node,
+    failed,
+    listed,
+    not_needed,
+    passed,
+    unknown,
+    warned,
+)
+from fairlead.preflight.config import Config
+from fairlead.preflight.facts import Facts
+from fairlead.preflight.roster import node_of, roster
+
+_CAUSES: Final = (
+    ("rate", ("429", "toomanyrequests", "too many requests", "rate limit")),
+    ("scheme", ("http response to https client", "https client", "first record does not look like a tls")),
+    ("tls", ("x509", "certificate", "tls:", "tls handshake")),
+    (
+        "auth",
+        ("401", "403", "unauthorized", "authorization failed", "denied", "no basic auth", "authentication required"),
+    ),
+    ("not-found", ("404", "not found", "manifest unknown", "name unknown")),
+    ("dns", ("no such host", "server misbehaving", "temporary failure in name resolution")),
+    ("platform", ("no match for platform", "exec format")),
+    ("proxy", ("proxyconnect", "500", "502", "503", "504")),
+    (
+        "tcp",
+        (
+            "connection refused",
+            "i/o timeout",
+            "deadline exceeded",
+            "no route",
+            "dial tcp",
+            "connection reset",
+            "timeout",
+        ),
+    ),
+)
+"""Cause -> what runtimes say, the most telling first."""
+
+
+def registry_pull(facts: Facts, config: Config) -> Finding:
+    """The kubelet of every node pulls our smallest image by a digest that it has not, with the pull secret. Nothing else proves that it
+    can: the runtime has authorities, proxies and mirrors of its own, and an image that is there already hides a bad secret.
+
+    - tls: the runtime does not trust the registry's authority; our ca_bundle does not reach it. Put it under certs.d of containerd (or the
+      runtime's own place), see that config_path is set in the section of that version, and restart the runtime.
+    - scheme: the registry speaks http and https is asked of it, or the reverse.
+    - auth: the pull secret is missing, wrong or for another host. 401 on /v2/ alone is the usual answer.
+    - not-found: the registry has no such image; copy it there.
+    - dns, tcp, proxy: the runtime does not reach the registry; its own proxy settings count, not a pod's.
+    - blob-host: the registry sends layers from another host, which is blocked. It is named.
+    - rate: the limit of pulls without sign-in is used up; give a pull secret or a mirror.
+    - cached: the image was there already, so nothing was proven.
+    - platform: no image for the node's architecture.
+    """
+    if config.registry.local_images:
+        return not_needed("images are on the nodes already and are never pulled")
+    if not facts.known("runtime_pull"):
+        return _by_http(facts, config) or unknown(facts.why("runtime_pull"))
+    found = by_node(roster(facts, facts.keys("runtime_pull")), lambda name: _pulled(name, facts, config))
+    return (_by_http(facts, config) or found) if found.verdict is Verdict.UNKNOWN else found
+
+
+def _pulled(name: str, facts: Facts, config: Config) -> Finding:
+    said = facts.text("runtime_pull", name)
+    if said == "ok":
+        return passed("pulled")
+    if said == "cached":
+        return warned(
+            "it was there already, so nothing was proven", "cached", "Pull by a digest that the node has not", Who.US
+        )
+    if blocked := _blob_host(facts):
+        return blocked
+    text = said.lower()
+    cause = next((cause for cause, words in _CAUSES if any(word in text for word in words)), "other")
+    remedy, who = _remedy(cause, name, facts, config)
+    if cause == "rate":
+        return warned(f"the limit of pulls is used up: {said}", cause, remedy, who)
+    return failed(f"the runtime says: {said}", cause, remedy, who)
+
+
+def _blob_host(facts: Facts) -> Finding | None:
+    """Layers come from another host than the one that was asked, and that is blocked."""
+    follow, host = facts.maybe_text("registry", "blob", "follow"), facts.maybe_text("registry", "blob", "location_host")
+    if follow in (None, "ok"):
+        return None
+    seen = f"the registry answers, and sends layers from {host or 'another host'}, which is blocked ({follow})"
+    return failed(
+        seen,
+        "blob-host",
+        f"Ask for: from the nodes to {host or 'that host'}:443 TCP, for layers of images",
+        Who.NETWORK,
+    )
+
+
+def _by_http(facts: Facts, config: Config) -> Finding | None:
+    """What asking the registry ourselves explains, where the runtimes' answer is not known. It never makes a pass."""
+    if blocked := _blob_host(facts):
+        return blocked
+    cause = facts.maybe_text("registry", "error") or _by_status(facts)
+    if not cause:
+        return None
+    remedy, who = _remedy(cause, "the nodes", facts, config)
+    seen = f"{config.registry.host}: {cause}"
+    return warned(seen, cause, remedy, who) if cause == "rate" else failed(seen, cause, remedy, who)
+
+
+def _by_status(facts: Facts) -> str:
+    statuses = [
+        facts.maybe_number("registry", key)
+        for key in ("manifest", "manifest_from_probe_pod_with_ca_bundle", "manifest_from_probe_pod")
+    ]
+    status = next((each for each in statuses if each is not None), None)
+    if facts.maybe_text("registry", "token") == "refused" or status in (401, 403):
+        return "auth"
+    return {404: "not-found", 429: "rate"}.get(int(status or 0), "")
+
+
+def _remedy(cause: str, name: str, facts: Facts, config: Config) -> tuple[str, Who]:
+    host = config.registry.host
+    runtime = (node_of(facts, name).maybe_text("runtime") or "containerd").partition(":")[0]
+    place = (
+        f"/etc/containerd/certs.d/{host}/hosts.toml"
+        if runtime == "containerd"
+        else f"/etc/containers/certs.d/{host}/ca.crt"
+    )
+    remedies = {
+        "tls": (
+            f"On {name}: put the registry's authority into {place} and restart {runtime}; check config_path there",
+            Who.CLUSTER_ADMIN,
+        ),
+        "scheme": (f"On {name}: say in {place} whether {host} speaks http or https", Who.CLUSTER_ADMIN),
+        "auth": (
+            f"kubectl create secret docker-registry NAME --docker-server={host}, and set registry.pull_secret",
+            Who.YOU,
+        ),
+        "not-found": (f"Copy the product's images to {host}", Who.YOU),
+        "rate": ("Set registry.pull_secret, or a mirror in registry.mirrors", Who.YOU),
+        "platform": (f"Copy all architectures to {host}", Who.YOU),
+        "proxy": (
+            f"On {name}: correct the proxy of {runtime} (HTTPS_PROXY, NO_PROXY of its service)",
+            Who.CLUSTER_ADMIN,
+        ),
+        "dns": (f"Ask for: {name} to resolve {host}", Who.NETWORK),
+    }
+    return remedies.get(cause, (f"Ask for: from {name} to {host} TCP, for images", Who.NETWORK))
+
+
+def local_images(facts: Facts, config: Config) -> Finding:
+    """Without a way out every image has to be in your registry, or on every node: the product's, and the probe's own.
+
+    - missing: images that are not there; copy them.
+    """
+    if config.registry.local_images:
+        nodes = roster(facts, facts.maybe_keys("images_missing_on"))
+        return by_node(nodes, lambda name: _on_node(name, facts))
+    if not config.air_gap and not config.registry.mirrors:
+        return not_needed("images are pulled from where they are made")
+    remedy = f"Copy the missing images to {config.registry.host}"
+    missing = facts.maybe_texts("registry", "mirror_missing")
+    lacks = [
+        what
+        for key, what in (
+            ("mirror_has_product_images", "the product's images"),
+            ("mirror_has_probe_image", "the probe's image"),
+        )
+        if facts.maybe_flag("registry", key) is False
+    ]
+    if missing or lacks:
+        named = listed(missing) if missing else " and ".join(lacks)
+        return failed(f"not in {config.registry.host}: {named}", "missing", remedy, Who.YOU)
+    facts.flag("registry", "mirror_has_product_images")
+    facts.flag("registry", "mirror_has_probe_image")
+    return passed(f"all images are in {config.registry.host}")
+
+
+def _on_node(name: str, facts: Facts) -> Finding:
+    missing = facts.texts("images_missing_on", name)
+    if missing:
+        return failed(
+            f"it has not: {listed(missing)}",
+            "missing",
+            f"Load the missing images on {name}: ctr -n k8s.io images import FILE",
+        )
+    return passed("it has all images")
+
+
+def user_images(facts: Facts, config: Config) -> Finding:
+    """An image of yours, named in `images.sample`, is started under the rules of a project.
+
+    - not-started: what stopped it is quoted: root where only other users may run, an architecture, a pull secret of the project.
+    """
+    if not config.images.sample:
+        return not_needed("images.sample names none")
+    if facts.flag("user_image", "ran"):
+        return passed(f"{config.images.sample} ran")
+    said = facts.maybe_text("user_image", "event")
+    remedy = "Build it for a user who is not root, for the nodes' architecture, and give the project its pull secret"
+    return warned(
+        f"{config.images.sample} did not start" + (f": {said}" if said else ""), "not-started", remedy, Who.YOU
+    )
+
+
+_ROW: Final = "image registry"
+
+CHECKS: Final = (
+    Check(
+        code="registry-pull",
+        title="Every node pulls our images",
+        row=_ROW,
+        severity=Verdict.FAIL,
+        needs=("runtime_pull", "registry", "nodes[].runtime"),
+        expected="the runtime of every node pulls an image it has not",
+        rules="pass: every node pulls; warn: rate limit, or the image was cached; fail: any other answer",
+        disables=("install", "submit", "upgrade"),
+        causes=(
+            "rate",
+            "scheme",
+            "tls",
+            "auth",
+            "not-found",
+            "dns",
+            "tcp",
+            "platform",
+            "proxy",
+            "blob-host",
+            "cached",
+            "timeout",
+            "other",
+        ),
+        judge=registry_pull,
+    ),
+    Check(
+        code="local-images",
+        title="Images are there without a way out",
+        row=_ROW,
+        severity=Verdict.FAIL,
+        needs=(
+            "registry.mirror_has_product_images",
+            "registry.mirror_has_probe_image",
+            "registry.mirror_missing",
+            "images_missing_on",
+        ),
+        expected="every image in your registry, or on every node",
+        rules="pass: every image and the probe's; fail: some are missing, which are listed",
+        disables=("install", "upgrade"),
+        causes=("missing",),
+        judge=local_images,
+    ),
+    Check(
+        code="user-images",
+        title="Your image starts",
+        row="images",
+        severity=Verdict.WARN,
+        needs=("user_image",),
+        expected="your image starts under the rules of a project",
+        rules="pass: it starts; warn: it does not",
+        disables=("submit",),
+        causes=("not-started",),
+        judge=user_images,
+    ),
+)

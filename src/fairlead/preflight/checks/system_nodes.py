@@ -1,0 +1,130 @@
+"""Nodes that are the product's own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fairlead.preflight.check import Check, Finding, Verdict, failed, listed, not_needed, passed, unknown, warned
+from fairlead.preflight.config import Config
+from fairlead.preflight.facts import Facts
+from fairlead.preflight.roster import nodes_by_name, why_left_out
+
+_ENOUGH: Final = 0.95
+"""A machine sold with 8 GB shows a little less."""
+_OWNERS: Final = ("fairlead", "runai")
+REQUESTED_CPU: Final = 0.5
+REQUESTED_MEMORY_BYTES: Final = 1536 * 2**20
+"""Sums of the chart's requests of everything that runs on system nodes."""
+_GB: Final = 1e9
+
+
+def system_nodes(facts: Facts, config: Config) -> Finding:
+    """In production the product has nodes of its own, by label, and a taint that keeps others off. Another node's room does not help, so
+    each is looked at by itself.
+
+    - none: no node has the label.
+    - too-small: none of those that have it is large enough.
+    - one: when it fails, the product is gone until another takes over.
+    - no-taint: anything may run there.
+    - full: less is free than the product asks for.
+    """
+    if not config.production:
+        return not_needed("production is off; the product shares nodes with others")
+    nodes = {name: node for name, node in nodes_by_name(facts).items() if not why_left_out(node)}
+    ours = {name: node for name, node in nodes.items() if _is_ours(node, config)}
+    label = f"kubectl label node NAME {config.system_nodes.label}= && kubectl taint node NAME {config.system_nodes.label}:NoSchedule"
+    if not ours:
+        for node in nodes.values():
+            node.need("labels")
+        return failed(f"no node has the label {config.system_nodes.label}", "none", label)
+    small = {name: short for name, node in ours.items() if (short := _short(node, config))}
+    large = [name for name in ours if name not in small]
+    if not large:
+        seen = "; ".join(f"{name} has {short}" for name, short in small.items())
+        return failed(f"too small: {seen}", "too-small", f"Add a node of {_wanted(config)}, and: {label}")
+    return _judged({name: ours[name] for name in large}, label)
+
+
+def _judged(large: dict[str, Facts], label: str) -> Finding:
+    if any(not node.known("allocatable") and not node.known("capacity") for node in large.values()):
+        return unknown("what the nodes have is not known")
+    names = listed(sorted(large))
+    full = [name for name, node in large.items() if _is_full(node)]
+    if len(full) == len(large):
+        return warned(f"too little is free on {names}", "full", "Move other pods away from there, or add a node")
+    if len(large) == 1:
+        return warned(f"only {names}: nothing takes over when it fails", "one", f"Give it a second: {label}")
+    open_ = [name for name, node in large.items() if not node.or_else([], "taints")]
+    if open_:
+        return warned(f"no taint keeps others off {listed(sorted(open_))}", "no-taint", label.partition("&& ")[2])
+    return passed(f"system nodes: {names}")
+
+
+def _is_ours(node: Facts, config: Config) -> bool:
+    """By the configured label, or one of ours or Run:ai's that says so in other words."""
+    key, _, value = config.system_nodes.label.partition("=")
+    for each in node.maybe_keys("labels"):
+        has = node.maybe_text("labels", each) or ""
+        if (each == key and value in ("", has)) or _says_so(each, has):
+            return True
+    return False
+
+
+def _says_so(key: str, value: str) -> bool:
+    if not any(owner in key for owner in _OWNERS) or value == "false":
+        return False
+    return key.rpartition("/")[2].endswith("system") or value == "system"
+
+
+def _short(node: Facts, config: Config) -> str:
+    """What it has too little of; empty where it is large enough."""
+    wanted = config.system_nodes
+    cpu, memory = _has(node, "cpu"), _has(node, "memory")
+    disk = node.maybe_number("free_disk_bytes")
+    disk = disk if disk is not None else _has(node, "ephemeral-storage")
+    said = []
+    if cpu < wanted.cpu * _ENOUGH:
+        said.append(f"{cpu:g} CPUs")
+    if memory < wanted.memory_bytes * _ENOUGH:
+        said.append(f"{memory / _GB:.1f} GB of memory")
+    if disk < wanted.disk_bytes * _ENOUGH:
+        said.append(f"{disk / _GB:.0f} GB of disk")
+    return " and ".join(said)
+
+
+def _has(node: Facts, resource: str) -> float:
+    """What the machine has; where that is not known, what pods may have of it. Raises: Missing."""
+    capacity = node.maybe_number("capacity", resource)
+    return capacity if capacity is not None else node.number("allocatable", resource)
+
+
+def _wanted(config: Config) -> str:
+    wanted = config.system_nodes
+    return f"{wanted.cpu:g} CPUs, {wanted.memory_bytes / _GB:g} GB of memory and {wanted.disk_bytes / _GB:g} GB of disk"
+
+
+def _is_full(node: Facts) -> bool:
+    """Whether less is free than the product asks for; where requests were not summed up, that is not judged."""
+    requested = node.or_else({}, "requested")
+    if not requested:
+        return False
+    for resource, wanted in (("cpu", REQUESTED_CPU), ("memory", REQUESTED_MEMORY_BYTES)):
+        if node.number("allocatable", resource) - float(requested.get(resource, 0)) < wanted:
+            return True
+    return False
+
+
+CHECKS: Final = (
+    Check(
+        code="system-nodes",
+        title="Nodes of the product's own",
+        row="system nodes",
+        severity=Verdict.FAIL,
+        needs=("nodes",),
+        expected="in production at least one node with the label, 4 CPUs, 8 GB of memory and 50 GB of disk",
+        rules="pass: two or more, or not production; warn: one, without a taint, or full; fail: none that is large enough",
+        disables=("high-availability",),
+        causes=("none", "too-small", "one", "no-taint", "full"),
+        judge=system_nodes,
+    ),
+)

@@ -1,0 +1,109 @@
+"""Dry runs: what was sent, and what kind of refusal came back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from fairlead.preflight.facts import Facts
+
+
+class Refusal(StrEnum):
+    """Why an object was refused; the value is the cause in findings."""
+
+    NONE = ""
+    RBAC = "rbac"
+    ESCALATION = "escalation"
+    POD_SECURITY = "pod-security"
+    QUOTA = "quota"
+    POLICY = "policy"
+    NO_DRY_RUN = "dry-run-unsupported"
+    NO_ANSWER = "no-answer"
+
+
+_WORDS: Final = (
+    (Refusal.NO_DRY_RUN, ("dry run", "dry-run", "dryrun")),
+    (Refusal.ESCALATION, ("attempting to grant", "not currently held", "escalat")),
+    (
+        Refusal.QUOTA,
+        ("exceeded quota", "failed quota", "must specify limits", "must specify requests", "limitrange", "usage per"),
+    ),
+    (
+        Refusal.POD_SECURITY,
+        (
+            "podsecurity",
+            "pod security",
+            "security context constraint",
+            "unable to admit pod",
+            "unable to validate against any",
+            "hostpath",
+        ),
+    ),
+    (Refusal.POLICY, ("admission webhook", "denied the request", "policy", "policies", "gatekeeper", "kyverno")),
+    (Refusal.RBAC, ("cannot create resource", "cannot patch resource", "is forbidden: user", "cannot ")),
+)
+"""Kind -> what its messages say, the most telling first."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """One dry run. `status` None: it is not known what came back."""
+
+    object: str
+    namespace: str
+    labels: tuple[tuple[str, str], ...]
+    status: int | None
+    message: str
+
+    @property
+    def is_pod(self) -> bool:
+        """Whether a pod was sent."""
+        return "pod" in self.object.lower().split()
+
+    @property
+    def is_of_project(self) -> bool:
+        """Whether it stands for what people submit."""
+        return self.is_pod and any(word in self.object.lower() for word in ("project", "sample", "user"))
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the API server would take it."""
+        return self.status is not None and self.status < 300
+
+    @property
+    def refusal(self) -> Refusal:
+        """Why not."""
+        if self.accepted:
+            return Refusal.NONE
+        if self.status is None or self.status >= 500 or self.status in (408, 429):
+            return Refusal.NO_ANSWER
+        text = self.message.lower()
+        said = next((kind for kind, words in _WORDS if any(word in text for word in words)), None)
+        return said or self._usual
+
+    @property
+    def _usual(self) -> Refusal:
+        """What a refusal without a telling message is."""
+        if self.status == 400:
+            return Refusal.NO_DRY_RUN
+        if self.is_of_project:
+            return Refusal.POLICY
+        return Refusal.POD_SECURITY if self.is_pod else Refusal.RBAC
+
+
+def tries(facts: Facts) -> tuple[Try, ...]:
+    """All dry runs; none where they are not known."""
+    return tuple(_try(each) for each in facts.maybe_items("dry_run"))
+
+
+def _try(each: Facts) -> Try:
+    labels = tuple((key, each.maybe_text("labels", key) or "") for key in each.maybe_keys("labels"))
+    status = each.maybe_number("http_status")
+    return Try(
+        each.maybe_text("object") or "an object",
+        each.maybe_text("namespace") or "",
+        labels,
+        None if status is None else int(status),
+        each.maybe_text("message_mentions") or "",
+    )

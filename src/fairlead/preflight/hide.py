@@ -1,0 +1,90 @@
+"""Hidden names: nodes, namespaces, hosts and the cluster under names that tell nothing, the same in a whole file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from fairlead.preflight.keys import TREE, Branch
+
+_PREFIX: Final = {"node": "node", "namespace": "ns", "host": "host", "url": "host", "cluster": "cluster"}
+"""Sort of a key -> what hidden names of it begin with."""
+_IN_TEXT: Final = (*_PREFIX, "message", "name", "label")
+"""Sorts of texts in which names may stand. Words of a fixed vocabulary, addresses and times stay as they are."""
+_OPEN: Final = frozenset(("default", "kube-system", "kube-public", "kube-node-lease", "localhost", ""))
+_ADDRESS: Final = re.compile(r"[\d.]+(/\d+)?|[0-9a-fA-F:]*:[0-9a-fA-F:.]*(/\d+)?")
+"""Addresses stay: ranges could not be judged without."""
+
+Visit = Callable[[str, str], str]
+"""(sort, text) -> the text that takes its place."""
+
+
+def hidden(document: dict[str, Any], salt: str, keep: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The document with every name hidden, where it is the value, a key, or stands in a text."""
+    names: dict[str, str] = {}
+
+    def note(sort: str, text: str) -> str:
+        name = _host_in(text) if sort in ("host", "url") else text
+        if sort in _PREFIX and name not in _OPEN and name not in keep and not _ADDRESS.fullmatch(name):
+            names.setdefault(name, sort)
+        return text
+
+    _visited(document, TREE, note)
+    found: dict[str, Any] = (
+        _visited(document, TREE, lambda sort, text: _replaced(text, names, salt)) if names else document
+    )
+    return found
+
+
+def hidden_url(url: str, salt: str) -> str:
+    """A URL as it stands in a file with hidden names."""
+    host = _host_in(url)
+    return url.replace(host, hidden_name("url", host, salt), 1) if host and not _ADDRESS.fullmatch(host) else url
+
+
+def hidden_name(sort: str, name: str, salt: str) -> str:
+    """The name that stands for another in the whole file."""
+    digest, prefix = hashlib.sha256(f"{salt}/{name}".encode()).hexdigest()[:8], _PREFIX[sort]
+    return f"{prefix}-{digest}" + (".example" if prefix == "host" else "")
+
+
+def _host_in(text: str) -> str:
+    if "://" in text:
+        return urlsplit(text).hostname or ""
+    return text.partition("/")[0].partition(":")[0] if text.count(":") < 2 else text
+
+
+def _replaced(text: str, names: Mapping[str, str], salt: str) -> str:
+    pattern = (
+        r"(?<![\w-])(?<![\w-]\.)(?:"
+        + "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+        + r")(?![\w-]|\.[\w-])"
+    )
+    return re.sub(pattern, lambda found: hidden_name(names[found[0]], found[0], salt), text)
+
+
+def _visited(value: Any, place: Branch, visit: Visit) -> Any:
+    """The value with every text in it visited, and every free key that is a name."""
+    if isinstance(value, Mapping):
+        if set(value) == {"unknown"}:
+            return {"unknown": visit("message", str(value["unknown"]))}
+        return {
+            _key(key, place, visit): _visited(inner, place.children.get(key) or place.free or place, visit)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_visited(inner, place.entry or place, visit) for inner in value]
+    if not isinstance(value, str) or place.key is None:
+        return value
+    if "provider" in place.key.sorts:
+        return value.partition("//")[0] + "//" if "//" in value else value
+    sort = next((each for each in place.key.sorts if each in _IN_TEXT), None)
+    return visit(sort, value) if sort else value
+
+
+def _key(key: str, place: Branch, visit: Visit) -> str:
+    is_free = key not in place.children and place.free_name in _PREFIX
+    return visit(place.free_name, key) if is_free else key

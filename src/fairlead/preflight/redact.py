@@ -1,0 +1,144 @@
+"""What may be saved of facts: only what the table of keys lists, in the sort it has there; and, where it is asked for, under hidden names.
+
+Nothing is cut out by looking for words like "password" in names. What other programs said (`message`) is the only free text; what looks
+like a credential in it goes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fairlead.preflight.facts import Facts
+from fairlead.preflight.hide import hidden
+from fairlead.preflight.keys import SORTS, TREE, VOCABULARY, Branch
+
+CUT: Final = "[cut]"
+_LONGEST: Final = 500
+_USER_INFO: Final = re.compile(r"(?<=://)[^/\s@]*@")
+_SECRETS: Final = (
+    re.compile(r"-----BEGIN [^-]*-----.*?(?:-----END [^-]*-----|$)", re.S),
+    re.compile(r"\beyJ[\w-]+\.[\w-]+\.?[\w-]*"),
+    re.compile(r"(?i)\b(?:bearer|basic)\s+[\w.~+/=-]{6,}"),
+    re.compile(
+        r"(?i)(?<=[?&\"'\s])(?:[\w-]*(?:token|secret|password|passwd|signature|api_?key|sig))[\"']?\s*[=:]\s*[\"']?[^\s&\"',;]+"
+    ),
+    re.compile(r"(?=[\w+/=-]*\d)(?=[\w+/=-]*[a-z])(?=[\w+/=-]*[A-Z])[\w+/=-]{32,}"),
+)
+"""Private keys and certificates, tokens with three parts, credentials of HTTP, assignments, and long words of random letters."""
+
+_KEPT: Final = {
+    "labels": (
+        "kubernetes.io/",
+        "k8s.io/",
+        "nvidia.com/",
+        "gke-",
+        "eks.amazonaws.com/",
+        "kubernetes.azure.com/",
+        "node.openshift.io/",
+        "fairlead",
+        "runai",
+        "type",
+        "accelerator",
+    ),
+    "annotations": ("storageclass.kubernetes.io/", "storageclass.beta.kubernetes.io/"),
+}
+"""Free maps of which only these keys are kept: those that checks read, and their like."""
+
+
+@dataclass
+class Left:
+    """What was left out, counted by what it is."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def out(self, what: str) -> None:
+        """One more."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def told(self) -> list[str]:
+        """One line each."""
+        return [f"{what}: {number}" for what, number in sorted(self.counts.items())]
+
+
+def redacted(facts: Facts, *, anonymise: bool = False, keep: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The document to be saved: redacted, with what was left out named in it, and under hidden names where that is wanted.
+
+    `keep`: names that are not hidden, as the product's own namespace. The same facts give the same document: hidden names depend on the
+    identity of the run.
+    """
+    left = Left()
+    document: dict[str, Any] = _kept(facts.document, TREE, "", left)
+    run_id = facts.run_id
+    if anonymise:
+        document = hidden(document, run_id, keep)
+    run = document.get("run")
+    run = dict(run) if isinstance(run, Mapping) and "unknown" not in run else {}
+    run |= {"id": run_id, "redacted": True, "left_out": left.told()}
+    run |= {"anonymised": True} if anonymise else {}
+    return {"facts_version": document.get("facts_version", 1), **document, "run": run}
+
+
+def _kept(value: Any, place: Branch, path: str, left: Left) -> Any:
+    if isinstance(value, Mapping) and set(value) == {"unknown"}:
+        return {"unknown": _without_secrets(str(value["unknown"]), path, left)}
+    if isinstance(value, Mapping):
+        return {key: _kept(inner, at, f"{path}.{key}", left) for key, inner, at in _known(value, place, path, left)}
+    if isinstance(value, list):
+        if place.entry is None:
+            left.out(f"lists that no key allows, {_pattern(path)}")
+            return []
+        return [_kept(inner, place.entry, f"{path}[]", left) for inner in value]
+    return _leaf(value, place, path, left)
+
+
+def _known(value: Mapping[str, Any], place: Branch, path: str, left: Left) -> Iterator[tuple[str, Any, Branch]]:
+    """The keys that the table has, with their values and places; in a map of free keys those that are kept."""
+    kept = _KEPT.get(path.rpartition(".")[2])
+    for key, inner in value.items():
+        if at := place.children.get(key):
+            yield key, inner, at
+        elif place.free is None or (place.free_name in VOCABULARY and key not in VOCABULARY[place.free_name]):
+            left.out("keys that the table of facts has not")
+        elif kept and not any(part in key for part in kept):
+            left.out(f"{path.rpartition('.')[2]} that no check reads")
+        else:
+            yield key, inner, place.free
+
+
+def _leaf(value: Any, place: Branch, path: str, left: Left) -> Any:
+    sorts = place.key.sorts if place.key else ()
+    if isinstance(value, bool):
+        return value if "flag" in sorts else _dropped(path, left)
+    if isinstance(value, int | float):
+        return value if "number" in sorts else _dropped(path, left)
+    if value is None:
+        return None if place.key and place.key.may_be_null else _dropped(path, left)
+    if not any(SORTS[sort] == "text" for sort in sorts):
+        return _dropped(path, left)
+    return _without_secrets(str(value), path, left)
+
+
+def _dropped(path: str, left: Left) -> dict[str, str]:
+    left.out(f"values of another sort than the table's, {_pattern(path)}")
+    return {"unknown": "left out when the facts were saved"}
+
+
+def _without_secrets(text: str, path: str, left: Left) -> str:
+    clean = _USER_INFO.sub("", text)
+    if clean != text:
+        left.out("users and passwords in URLs")
+    for secret in _SECRETS:
+        clean, found = secret.subn(CUT, clean)
+        if found:
+            left.out("pieces of messages that look like credentials")
+    if len(clean) > _LONGEST:
+        left.out("ends of long messages")
+        clean = clean[:_LONGEST] + "…"
+    return clean
+
+
+def _pattern(path: str) -> str:
+    return path.strip(".").partition(".")[0].partition("[")[0] or "the file"

@@ -1,0 +1,87 @@
+"""Reference pages of preflight, made from its tables: requirements, findings, facts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+from fairlead.preflight.check import Check
+from fairlead.preflight.checks import CHECKS
+from fairlead.preflight.explain import page as config_page
+from fairlead.preflight.keys import KEYS, SORTS
+from fairlead.preflight.rows import ROWS
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Name of each page and its text."""
+    yield "prerequisites.md", _prerequisites()
+    yield "findings.md", _findings()
+    yield "facts.md", _facts()
+    yield "fairlead-yaml.md", config_page()
+
+
+def _prerequisites() -> str:
+    lines = [
+        "# Prerequisites\n",
+        "What a cluster needs, and what `fairlead preflight` says about each. What your configuration does not use cannot fail: it passes",
+        "and says `not needed`. What could not be found out is `unknown`, never a pass.\n",
+        "| requirement | asks for | checks |",
+        "|---|---|---|",
+    ]
+    for row, wanted in ROWS.items():
+        codes = ", ".join(f"[`{check.code}`](#{check.code})" for check in CHECKS if check.row == row)
+        lines.append(f"| {row} | {wanted} | {codes} |")
+    lines += [
+        "",
+        "The whole: fail if any fails, else unknown if one that is needed is unknown, else warn, else pass. A check that only ever warns",
+        "is not needed in that sense: where it is unknown, the whole is a warning. Exit codes: 0 pass or warn (1 with `--strict`), 1 fail,",
+        "5 unknown, or the cluster cannot be reached.\n",
+        "| check | expects | verdicts | facts | may take away |",
+        "|---|---|---|---|---|",
+    ]
+    for check in CHECKS:
+        facts = ", ".join(f"`{path}`" for path in check.needs) or "-"
+        name = f"<a id='{check.code}'></a>[`{check.code}`](findings.md#{check.code}): {check.title}"
+        lines.append(f"| {name} | {check.expected} | {check.rules} | {facts} | {', '.join(check.disables) or '-'} |")
+    return "\n".join(lines) + "\n"
+
+
+def _findings() -> str:
+    parts = [
+        "# Findings\n",
+        "What each check of `fairlead preflight` means, and how each cause (`class` in JSON) is mended. Requirements and verdicts:",
+        "[prerequisites](prerequisites.md).\n",
+    ]
+    for check in CHECKS:
+        parts += [
+            f"<a id='{check.code}'></a>\n",
+            f"## {check.code}\n",
+            f"{check.title}. Expected: {check.expected}.\n",
+            _meaning(check),
+            "",
+        ]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _meaning(check: Check) -> str:
+    text = inspect.getdoc(check.judge) or ""
+    for cause in check.causes:
+        text = text.replace(f"- {cause}:", f"- **{cause}**:").replace(f"- {cause},", f"- **{cause}**,")
+    return text + "\n"
+
+
+def _facts() -> str:
+    lines = [
+        "# Facts\n",
+        "What a facts file of `fairlead preflight` may hold, as YAML or JSON. A key that is left out was not gathered and is unknown,",
+        'unless the third column says otherwise; any value may also be `{unknown: "why"}`. Other keys are refused. `[]` is an entry of a list,',
+        "`<node>` a node's name. How: W the machine that runs the command, A Kubernetes API, N probe pod on the node, R the node's",
+        "runtime, Q query to Prometheus, C configuration.\n",
+        "| key | type | left out | meaning | how |",
+        "|---|---|---|---|---|",
+    ]
+    for key in KEYS:
+        kinds = list(dict.fromkeys(SORTS[sort] for sort in key.sorts)) + (["null"] if key.may_be_null else [])
+        cells = (f"`{key.path}`", " or ".join(kinds), key.left_out or "unknown", key.meaning, key.how)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
