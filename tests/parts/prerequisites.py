@@ -74,9 +74,9 @@ def _facts() -> str:
     lines = [
         "# Facts\n",
         "What a facts file of `fairlead preflight` may hold, as YAML or JSON. A key that is left out was not gathered and is unknown,",
-        'unless the third column says otherwise; any value may also be `{unknown: "why"}`. Other keys are refused. `[]` is an entry of a list,',
-        "`<node>` a node's name. How: W the machine that runs the command, A Kubernetes API, N probe pod on the node, R the node's",
-        "runtime, Q query to Prometheus, C configuration.\n",
+        'unless the third column says otherwise; any value may also be `{unknown: "why"}`. Other keys are refused.',
+        "`[]` is an entry of a list, `<node>` a node's name. How: W the machine that runs the command, A Kubernetes API, N probe pod",
+        "on the node, R the node's runtime, Q query to Prometheus, C configuration.\n",
         "| key | type | left out | meaning | how |",
         "|---|---|---|---|---|",
     ]

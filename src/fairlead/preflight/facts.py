@@ -109,17 +109,28 @@ class Facts:
         return tuple(self.at(*steps, number) for number in range(len(self.need(*steps))))
 
     def or_else(self, usual: Any, *steps: Step) -> Any:
-        """The value there, or the usual one where the key is left out of a known part. Raises: Missing where it is said to be unknown.
+        """The value there, or the usual one where the key, or the part it is in, is left out.
 
-        For keys alone whose line in the table says what it means that they are left out.
+        Raises: Missing where it is said to be unknown. For keys alone whose line in the table says what it means that they are left out.
         """
-        value = self.get(*steps)
-        if not isinstance(value, Unknown):
-            return value
-        part = self.get(*steps[:-1]) if len(steps) > 1 else self.document
-        if isinstance(part, Mapping) and _why(part) is None and steps[-1] not in part:
-            return usual
-        raise Missing(value.why)
+        value = self.document
+        for step in steps:
+            if (why := _why(value)) is not None:
+                raise Missing(why)
+            value = _inner(value, step)
+            if value is _ABSENT:
+                return usual
+        if (why := _why(value)) is not None:
+            raise Missing(why)
+        return value
+
+    def texts_or_none(self, *steps: Step) -> tuple[str, ...]:
+        """The list of texts there, none where the key is left out. Raises: Missing where it, or an entry, is said to be unknown."""
+        return self.texts(*steps) if self.or_else(None, *steps) is not None else ()
+
+    def items_or_none(self, *steps: Step) -> tuple[Facts, ...]:
+        """The entries of the list of maps there, none where the key is left out. Raises: Missing where it is said to be unknown."""
+        return self.items(*steps) if self.or_else(None, *steps) is not None else ()
 
     def maybe_text(self, *steps: Step) -> str | None:
         """The text there, None where it is not known or null."""

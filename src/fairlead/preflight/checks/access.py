@@ -133,11 +133,11 @@ def permissions(facts: Facts, config: Config) -> Finding:
 def _refused_rights(facts: Facts, *, proven: bool) -> list[str]:
     """Rights that are needed and refused. Where objects were tried, that decides about making them, not these answers."""
     found = []
-    for review in facts.maybe_items("access_reviews"):
-        verb, resource = review.maybe_text("verb") or "", review.maybe_text("resource") or ""
-        if review.maybe_flag("allowed") is False and _is_needed(verb, resource, proven=proven):
+    for review in facts.items_or_none("access_reviews"):
+        verb, resource = review.text("verb"), review.text("resource")
+        if _is_needed(verb, resource, proven=proven) and not review.flag("allowed"):
             found.append(f"{verb} {resource}")
-    for text in facts.maybe_texts("access", "forbidden"):
+    for text in facts.texts_or_none("access", "forbidden"):
         verb, _, rest = text.partition(" ")
         resource = rest.split()[0].split(".")[0] if rest else ""
         if _is_needed(verb, resource, proven=proven):

@@ -221,8 +221,8 @@ def _status(found: Facts, proxied: bool) -> float | None:
 
 
 def _content(found: Facts) -> Finding | None:
-    told = found.maybe_text("content")
-    if told in (None, "ok"):
+    told = found.or_else("ok", "content")
+    if told == "ok":
         return None
     return failed(f"something else answers in its place ({told})", "block-page", "", Who.NETWORK)
 

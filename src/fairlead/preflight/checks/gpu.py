@@ -184,8 +184,11 @@ def gpu_container_stack(facts: Facts, config: Config) -> Finding:
 
 def _stack(node: Facts, facts: Facts) -> Finding:
     found = of_links(node, facts, (Link.HANDLER, Link.STARTED, Link.COUNT))
-    needed = node.at("gpu_pod").or_else(None, "runtime_class") if found.verdict is Verdict.PASS else None
-    if needed:
+    if found.verdict is not Verdict.PASS:
+        return found
+    if code := node.number("gpu_pod", "cuda_init"):
+        return unknown(f"waits for {Link.CUDA}: cuInit gives {code:g}")
+    if needed := node.or_else(None, "gpu_pod", "runtime_class"):
         return warned(
             f"works only with runtimeClassName {needed}",
             "runtime-class",

@@ -295,26 +295,27 @@ def _started(node: Facts) -> Finding:
 
 
 def _cuda(node: Facts) -> Finding:
-    fabric, name = node.or_else("completed", "fabric_state"), node.text("name")
-    code = node.maybe_number("gpu_pod", "cuda_init")
-    waiting = node.maybe_flag("nvswitch") is True and str(fabric).lower().replace(" ", "_") not in (
-        "completed",
-        "not_supported",
-        "success",
-    )
-    if code == CUDA_FABRIC or (waiting and code != 0):
+    code, name = node.maybe_number("gpu_pod", "cuda_init"), node.text("name")
+    if code == CUDA_FABRIC or (code != 0 and _waits_for_fabric(node)):
         told = f"cuInit gives {code:g}" if code is not None else "the GPUs wait"
-        seen = f"{told}: the fabric between the GPUs is not ready ({fabric}), although the driver answers"
+        state = node.maybe_text("fabric_state") or "its state is not known"
+        seen = f"{told}: the fabric between the GPUs is not ready ({state}), although the driver answers"
         return failed(
             seen, "fabric-manager", f"On {name}: systemctl enable --now nvidia-fabricmanager, of the driver's version"
         )
-    if node.number("gpu_pod", "cuda_init"):
+    if code := node.number("gpu_pod", "cuda_init"):
         return failed(f"cuInit gives {code:g}", "cuda", f"dmesg on {name} says why the driver refuses")
     return passed("a pod used a GPU")
 
 
+def _waits_for_fabric(node: Facts) -> bool:
+    """Whether there is a fabric that is not ready; where NVML did not say, cuInit tells."""
+    state = (node.maybe_text("fabric_state") or "completed").lower().replace(" ", "_")
+    return node.maybe_flag("nvswitch") is True and state not in ("completed", "not_supported", "success")
+
+
 def _count(node: Facts) -> Finding:
-    asked = node.at("gpu_pod").or_else(1, "asked")
+    asked = node.or_else(1, "gpu_pod", "asked")
     seen = node.number("gpu_pod", "devices_seen")
     if seen == asked:
         return passed(f"{_by_which(node)}; a pod that asked for {asked:g} saw {seen:g}")

@@ -171,11 +171,7 @@ def node_exporter(facts: Facts, config: Config) -> Finding:
         return found
     absent = set(facts.maybe_texts("metrics", "node_exporter_absent"))
     nodes = roster(facts, facts.maybe_keys("metrics", "node_exporter_up"), absent)
-    twice = (
-        {str(name) for name in facts.at("metrics").or_else([], "node_exporter_duplicates")}
-        if facts.known("metrics")
-        else set()
-    )
+    twice = set(facts.texts_or_none("metrics", "node_exporter_duplicates"))
     found = by_node(nodes, lambda name: _exporter(name, name in absent, name in twice, facts))
     bad = [each for each in found.nodes.values() if each.cause == "absent"]
     if bad and len(bad) == len(found.nodes):
@@ -223,7 +219,7 @@ def kube_state_metrics(facts: Facts, config: Config) -> Finding:
         )
     age, interval = (
         facts.number("metrics", "newest_sample_age_seconds"),
-        float(facts.at("metrics").or_else(60, "scrape_interval_seconds")),
+        float(facts.or_else(60, "metrics", "scrape_interval_seconds")),
     )
     if age > 2 * interval:
         return failed(
@@ -235,7 +231,7 @@ def kube_state_metrics(facts: Facts, config: Config) -> Finding:
         return warned(
             "kube_node_status_allocatable is missing", "cut", "Let its allow-list take in kube_node_status_allocatable"
         )
-    if facts.at("metrics").or_else(False, "kube_state_metrics_duplicates"):
+    if facts.or_else(False, "metrics", "kube_state_metrics_duplicates"):
         return warned("every object comes twice", "duplicates", "Remove one, or shard them")
     if not facts.number("metrics", "kube_pod_container_resource_requests"):
         return warned("only names of before version 2", "old-names", "Upgrade kube-state-metrics to 2.0 or newer")
@@ -287,7 +283,7 @@ def remote_write(facts: Facts, config: Config) -> Finding:
     said = facts.maybe_text("remote_write", "body_mentions") or ""
     seen = f"{status}" + (f": {said}" if said else "")
     if status < 300:
-        if facts.at("remote_write").or_else(True, "read_back") is False:
+        if facts.or_else(True, "remote_write", "read_back") is False:
             return warned(
                 "it was taken, and is not found again",
                 "dropped",

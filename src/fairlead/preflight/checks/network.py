@@ -86,10 +86,7 @@ def _without_ranges(text: str) -> str:
 
 
 def _same_spelling(facts: Facts) -> Finding | None:
-    if not facts.known("proxy", "environment"):
-        return None
-    given = facts.at("proxy", "environment")
-    upper, lower = given.or_else(None, "upper"), given.or_else(None, "lower")
+    upper, lower = (facts.or_else(None, "proxy", "environment", spelling) for spelling in ("upper", "lower"))
     if upper is None or lower is None or set(str(upper).split(",")) == set(str(lower).split(",")):
         return None
     return warned("NO_PROXY and no_proxy differ", "spelling", "Give pods the same list in both spellings")

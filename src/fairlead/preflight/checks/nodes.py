@@ -62,7 +62,8 @@ def _is_usable(node: Facts) -> bool:
 def _health(node: Facts) -> Finding:
     node.flag("ready")
     node.or_else(False, "unschedulable")
-    node.or_else([], "taints")
+    for taint in node.items_or_none("taints"):
+        taint.text("key")
     if why := why_left_out(node):
         cause = "cordoned" if "cordoned" in why else "not-ready"
         remedy = f"kubectl {'uncordon' if cause == 'cordoned' else 'describe node'} {node.text('name')}"

@@ -173,7 +173,7 @@ def _quotas(facts: Facts) -> Finding | None:
         f"{quota.text('namespace')}/{quota.text('name')}: {resource}"
         for quota in facts.items("quotas")
         for resource in quota.keys("wanted")
-        if quota.known("hard", resource)
+        if resource in quota.or_else({}, "hard")
         and quota.number("used", resource) + quota.number("wanted", resource) > quota.number("hard", resource)
     ]
     refused = [text for ranges in facts.items("limit_ranges") for text in ranges.texts("refuses")]

@@ -124,7 +124,7 @@ def _bundle(facts: Facts) -> Finding:
     days = facts.number(*bundle, "days_left")
     if days < _SOON_DAYS:
         return _ends("an authority in ca_bundle that is needed", days)
-    if expired := facts.at(*bundle).or_else([], "expired"):
+    if expired := facts.or_else([], *bundle, "expired"):
         return warned(
             f"ca_bundle holds what has ended: {listed(map(str, expired))}", "ended", "Remove it from ca_bundle", Who.YOU
         )

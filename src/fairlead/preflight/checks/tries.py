@@ -93,16 +93,16 @@ class Try:
 
 
 def tries(facts: Facts) -> tuple[Try, ...]:
-    """All dry runs; none where they are not known."""
+    """All dry runs; none where they are not known. Raises: Missing where it is not known what was sent."""
     return tuple(_try(each) for each in facts.maybe_items("dry_run"))
 
 
 def _try(each: Facts) -> Try:
-    labels = tuple((key, each.maybe_text("labels", key) or "") for key in each.maybe_keys("labels"))
+    labels = tuple((key, each.text("labels", key)) for key in sorted(each.or_else({}, "labels")))
     status = each.maybe_number("http_status")
     return Try(
-        each.maybe_text("object") or "an object",
-        each.maybe_text("namespace") or "",
+        each.text("object"),
+        str(each.or_else("", "namespace")),
         labels,
         None if status is None else int(status),
         each.maybe_text("message_mentions") or "",

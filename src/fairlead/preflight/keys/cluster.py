@@ -21,7 +21,7 @@ access.api_group_list | word | the same | W: discovery
 access.list_nodes | word | the same | W: list nodes with limit=1
 access.seconds | number=less than 2 | time until that list answered | W
 access.allowed[] | message | rights that were found, as `VERB RESOURCE` in the plural | A: answers of lists and reviews
-access.forbidden[] | message | rights that were refused, as `VERB RESOURCE` in the plural | A: 403 answers
+access.forbidden[] | message=none | rights that were refused, as `VERB RESOURCE` in the plural | A: 403 answers
 access.may_label_namespaces | flag | namespaces may be labelled by us | A: review of `patch namespaces`
 access_reviews[].verb | word | verb asked for | A: SelfSubjectAccessReview
 access_reviews[].group | name | API group asked for | A: the same
@@ -58,11 +58,11 @@ psp.api_served | flag | policy/v1beta1 PodSecurityPolicy is served | A: discover
 psp.objects | number | PodSecurityPolicies | A: list them
 psp.any_allows_host_path | flag | one of them allows hostPath | A: list them
 psa.cluster_default_enforce | word | default level of Pod Security Admission | admission configuration if it can be read, else unknown
-psa.namespace_labels.<key> | word | pod-security labels that our namespace has | A: get the namespace
+psa.namespace_labels.<key> | word=no such label | pod-security labels that our namespace has | A: get the namespace
 scc.allowed_for_node_agent | flag | a SecurityContextConstraints admits the node agent's account | A: review of `use`
 dry_run[].object | name | what was sent, such as `node-agent pod`, `project pod`, `ClusterRole fairlead` | A: create with dryRun=All
-dry_run[].namespace | namespace | where; empty for the cluster | A: the same
-dry_run[].labels.<key> | word | pod-security labels of that namespace during the try | A: get the namespace
+dry_run[].namespace | namespace=the cluster | where; empty for the cluster | A: the same
+dry_run[].labels.<key> | word=no such label | pod-security labels of that namespace during the try | A: get the namespace
 dry_run[].as | message | as whom, such as `its service account` | A: impersonation, or ours
 dry_run[].http_status | number | the answer | A: the same
 dry_run[].message_mentions | message | its message | A: the same
@@ -73,9 +73,9 @@ webhooks[].endpoints | number | ready endpoints of that Service; 0 if there is n
 webhooks[].matches_us | flag | it is asked about pods of our namespaces | A: its rules and selectors
 quotas[].namespace | namespace | one of our namespaces, or a project's | A: resourcequotas
 quotas[].name | name | the quota | A: the same
-quotas[].hard.<resource> | number | most | A: the same; cores, bytes, devices
+quotas[].hard.<resource> | number=no limit | most | A: the same; cores, bytes, devices
 quotas[].used.<resource> | number | used | A: the same
-quotas[].wanted.<resource> | number | sum of our requests there | C: the chart's requests
+quotas[].wanted.<resource> | number=nothing | sum of our requests there | C: the chart's requests
 limit_ranges[].namespace | namespace | one of our namespaces | A: limitranges
 limit_ranges[].refuses[] | message | what of ours it would refuse | A: the same, against the chart's requests
 crds[] | name | custom resource definitions | A: customresourcedefinitions, or CRD group in discovery

@@ -10,7 +10,7 @@ issuer_expected | message | issuer it should have, or `public`
 cert_days_left | number=not judged | days until that certificate ends
 alpn | word | protocol agreed on, such as h2 or http/1.1
 status | number | HTTP status of the request that proves it
-content | word | ok where the content is the known one, else block_page or other
+content | word=the status tells | ok where the content is the known one, else block_page or other
 get_health | number | HTTP status of the health document
 get_root | number | HTTP status of /
 via_proxy | number | HTTP status of the request through the proxy

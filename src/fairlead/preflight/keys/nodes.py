@@ -13,7 +13,7 @@ nodes[].kernel | word | kernel release | A: nodeInfo.kernelVersion
 nodes[].arch | word | amd64, arm64 ... | A: nodeInfo.architecture
 nodes[].kubelet | word | version of the kubelet | A: nodeInfo.kubeletVersion
 nodes[].runtime | word | NAME://VERSION of the container runtime | A: nodeInfo.containerRuntimeVersion
-nodes[].labels.<key> | label | its labels | A: nodes
+nodes[].labels.<key> | label=no such label | its labels | A: nodes
 nodes[].taints[].key | name=no taints | a taint | A: nodes
 nodes[].taints[].value | word=empty | its value | A: nodes
 nodes[].taints[].effect | word=no taints | NoSchedule, PreferNoSchedule, NoExecute | A: nodes

@@ -14,7 +14,7 @@ prometheus.objects | number | Prometheus objects | A: prometheuses.monitoring.co
 prometheus.operator_pods_running | number | running pods of the Prometheus Operator | A: pods
 prometheus.operator_version | word | its version | A: annotation operator.prometheus.io/version of the CRDs, image tag
 prometheus.selectors[].prometheus | name | NAMESPACE/NAME of a Prometheus | A: the same
-prometheus.selectors[].match_labels.<key> | word | labels it wants on ServiceMonitors | A: spec.serviceMonitorSelector
+prometheus.selectors[].match_labels.<key> | word=not asked for | labels it wants on ServiceMonitors | A: spec.serviceMonitorSelector
 prometheus.selectors[].selects_namespace | flag | it looks into our namespace | A: spec.serviceMonitorNamespaceSelector
 metrics.kube_pod_container_resource_requests | number | series of this name | Q: count
 metrics.kube_pod_container_resource_requests_cpu_cores | number | series of the name before version 2 | Q: count

@@ -6,7 +6,7 @@ storage_classes[].provisioner | name | its provisioner | A: the same
 storage_classes[].provisioner_alive | flag=the trial tells | a CSIDriver or a running provisioner pod serves it | A: csidrivers, pods
 storage_classes[].binding | word | Immediate or WaitForFirstConsumer | A: the same
 storage_classes[].default | flag | the default by either annotation | A: the same
-storage_classes[].annotations.<key> | word | its annotations | A: the same
+storage_classes[].annotations.<key> | word=no such annotation | its annotations | A: the same
 storage_classes[].created | time | when it was made | A: the same
 csi_nodes.<node>[] | name | CSI drivers that the node lists | A: csinodes
 csi_plugin_pods.<node> | word | pod of the shared class's driver there: running, none, or its state | A: pods of the driver's daemonset
