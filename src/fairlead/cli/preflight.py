@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 import sys
@@ -120,8 +119,9 @@ def facts_of(source: Source) -> Facts:
         from fairlead.preflight.facts import facts_from
 
         return facts_from(source.facts_file.read_text(encoding="utf-8"), str(source.facts_file))
-    found: Facts = importlib.import_module("fairlead.preflight.gather").gather(source.config, source.options)
-    return found
+    from fairlead.preflight.gather import gather
+
+    return gather(source.config, source.options, lambda line: click.echo(line, err=True))
 
 
 def _read(selection: Selection, given: Mapping[str, Any]) -> Source:

@@ -61,7 +61,7 @@ def ways(config: Config) -> tuple[Way, ...]:
             "install and new nodes",
             "nodes",
             "third-party images",
-            shut,
+            shut or _unset(" ".join(config.egress.third_party), "egress.third_party"),
         ),
         Way(
             "metrics",

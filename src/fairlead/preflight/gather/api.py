@@ -20,6 +20,7 @@ Document = dict[str, Any]
 
 _TRIES: Final = Backoff(first=0.2, most=2.0, tries=3)
 _PAGE: Final = 500
+_METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 def path_of(group_version: str, plural: str, name: str = "", namespace: str = "") -> str:
@@ -43,15 +44,21 @@ class Api:
         """The document there. Raises: FairleadError."""
         return await self.call("GET", path, query=query)
 
-    async def list(self, group_version: str, plural: str, namespace: str = "", labels: str = "") -> list[Document]:
-        """All objects of a kind, page by page. Raises: Denied naming the right, NotFound where the kind is not served."""
+    async def list(
+        self, group_version: str, plural: str, namespace: str = "", labels: str = "", *, metadata_only: bool = False
+    ) -> list[Document]:
+        """All objects of a kind, page by page. `metadata_only`: for secrets.
+
+        Raises: Denied naming the right, NotFound where the kind is not served.
+        """
         path, right = path_of(group_version, plural, namespace=namespace), f"list {plural}"
         found: list[Document] = []
         more = ""
         try:
             while True:
                 query = {"limit": str(_PAGE), "continue": more, "labelSelector": labels}
-                page = await self.get(path, [(key, value) for key, value in query.items() if value])
+                accept = _METADATA if metadata_only else JSON
+                page = await self.call("GET", path, query=[(k, v) for k, v in query.items() if v], accept=accept)
                 found += page.get("items") or []
                 more = (page.get("metadata") or {}).get("continue") or ""
                 if not more:
@@ -62,7 +69,13 @@ class Api:
             raise Denied(f"forbidden: {right}", code=error.code) from error
 
     async def call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Sequence[tuple[str, str]] = ()
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        accept: str = JSON,
     ) -> Document:
         """One call; tried again only where that may heal and does no harm. Raises: FairleadError."""
 
@@ -73,7 +86,7 @@ class Api:
                         method=method,
                         path=path,
                         query=tuple(query),
-                        headers={"content-type": JSON} if body is not None else {},
+                        headers={"accept": accept, **({"content-type": JSON} if body is not None else {})},
                         body=json.dumps(body).encode() if body is not None else b"",
                     )
                 )

@@ -131,7 +131,10 @@ def dns_facts(looked: Looked) -> Facts:
 def link_facts(link: Link) -> Facts:
     """How a node's pod reached that of another."""
     found: Facts = {"by_address": link.by_address, "seconds": link.seconds}
-    told = {"by_service": link.by_service, "large": link.large}
+    by_service = (
+        None if link.by_service == "dns" else link.by_service
+    )  # a name that is not known says nothing of the way
+    told = {"by_service": by_service, "large": link.large}
     return found | {key: value for key, value in told.items() if value is not None}
 
 

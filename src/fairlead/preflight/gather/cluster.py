@@ -119,6 +119,46 @@ def quota_facts(quotas: Sequence[Document], namespaces: set[str]) -> list[Facts]
     ]
 
 
+def range_facts(ranges: Sequence[Document], namespaces: set[str]) -> list[Facts]:
+    """LimitRanges of those namespaces, and what of our smallest and largest containers they refuse."""
+    found = []
+    for each in ranges:
+        limits = [x for x in each.get("spec", {}).get("limits") or () if x.get("type") == "Container"]
+        refused = [
+            f"{_name(each)}: at most {limit['max'][name]} {name} a container"
+            for limit in limits
+            for name, least in amounts(limit.get("max") or {}).items()
+            if least < _LARGEST.get(name, 0)
+        ]
+        refused += [
+            f"{_name(each)}: at least {limit['min'][name]} {name} a container"
+            for limit in limits
+            for name, most in amounts(limit.get("min") or {}).items()
+            if most > _SMALLEST.get(name, most)
+        ]
+        if each["metadata"]["namespace"] in namespaces:
+            found.append({"namespace": each["metadata"]["namespace"], "refuses": refused})
+    return found
+
+
+_SMALLEST: Final = {"cpu": 0.02, "memory": 64 << 20}
+_LARGEST: Final = {"cpu": 0.5, "memory": 512 << 20}
+"""Requests of our containers. Units: cores, bytes."""
+
+
+def release_facts(secrets: Sequence[Document]) -> list[Facts]:
+    """Releases of Helm, by the labels of the secrets it keeps them in; the newest of each."""
+    newest: dict[tuple[str, str], tuple[int, str]] = {}
+    for each in secrets:
+        labels = each["metadata"].get("labels") or {}
+        key = (each["metadata"]["namespace"], labels.get("name", ""))
+        version = int(labels["version"]) if str(labels.get("version", "")).isdigit() else 0
+        newest[key] = max(newest.get(key, (-1, "")), (version, labels.get("status", "")))
+    return [
+        {"namespace": ns, "name": name, "status": status} for (ns, name), (_, status) in sorted(newest.items()) if name
+    ]
+
+
 def service_facts(services: Sequence[Document]) -> list[Facts]:
     """Aggregated APIs: those that a Service of the cluster answers for."""
     found = []

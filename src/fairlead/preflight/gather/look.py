@@ -30,6 +30,7 @@ _GPU_CLASSES: Final = ("0x0300", "0x0302")
 _BRIDGE_CLASS: Final = "0x0680"
 _RESOLV: Final = Path("/etc/resolv.conf")
 _PATIENCE: Final = 10.0
+_NO_NAME: Final = "dns"
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -212,7 +213,7 @@ async def _echo(host: str, port: int, size: int, patience: float) -> str:
     except asyncio.IncompleteReadError:
         return "cut"
     except OSError as error:
-        return name_word(error) if isinstance(error, socket.gaierror) else connection_word(error)
+        return _NO_NAME if isinstance(error, socket.gaierror) else connection_word(error)
 
 
 async def _look_up(name: str, patience: float) -> Name:

@@ -71,6 +71,7 @@ async def objects_facts(api: Api, namespace: str, now: float) -> Facts:
     kubernetes = await known(api.get(path_of("v1", "services", "kubernetes", "default")))
     ours = await known_or_none(api.get(path_of("v1", "namespaces", namespace)), None)
     version = await _cluster_version(api)
+    releases = await known(api.list("v1", "secrets", namespace, "owner=helm", metadata_only=True))
     operator, on_nodes = nodes.operator_facts(lists("policies"), lists("daemonsets"), lists("pods"))
     found: Facts = {
         "nodes": nodes.nodes_facts(
@@ -87,6 +88,8 @@ async def objects_facts(api: Api, namespace: str, now: float) -> Facts:
         "webhooks": lists.why("mutating", "validating", "slices")
         or cluster.webhook_facts([*lists("mutating"), *lists("validating")], lists("slices")),
         "quotas": lists.why("quotas") or cluster.quota_facts(lists("quotas"), {namespace}),
+        "limit_ranges": lists.why("limits") or cluster.range_facts(lists("limits"), {namespace}),
+        "helm_releases": unknown_or(releases, lambda: cluster.release_facts(releases)),
         "api_services": lists.why("api_services") or cluster.service_facts(lists("api_services")),
         "crds": lists.why("crds") or sorted(each["metadata"]["name"] for each in lists("crds")),
         "runtime_classes": lists.why("runtime_classes")

@@ -186,7 +186,10 @@ async def _trials(api: Api, place: Place, config: Config, found: Facts, nodes: S
         if storage.shared_class or storage.nfs:
             found["shared_volume_trial"] = await known(trials.shared_volume(api, place, config, names))
 
-    await asyncio.gather(gpu(), system(), shared())
+    async def dry() -> None:
+        found["dry_run"] = await known(trials.dry_runs(api, place, config, names[0] if names else ""))
+
+    await asyncio.gather(gpu(), system(), shared(), dry())
 
 
 def _listed(value: Any) -> list[Facts]:

@@ -200,9 +200,9 @@ class Probes:
             sent = self._clock.now()
             body = encoded(orders)
             await session.send(b"%d\n" % len(body) + body)
-            await anext(lines)
+            told = msgspec.json.decode(await anext(lines), type=dict[str, float])
             answered = self._clock.now()
-            return LOOKED.decode(await anext(lines)), sent, answered
+            return replace(LOOKED.decode(await anext(lines)), time=told["time"]), sent, answered
         except StopAsyncIteration as error:
             raise FairleadError(f"the probe ended with exit code {session.exit_code} before it had looked") from error
         finally:

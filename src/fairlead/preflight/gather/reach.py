@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import errno
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -262,7 +263,8 @@ def name_word(error: OSError) -> str:
 
 def connection_word(error: OSError) -> str:
     """What went wrong with a connection: refused, timeout, unreachable, reset, else the system's words."""
-    return _CONNECTIONS.get(error.errno or 0) or _words(error).lower()
+    inner = re.search(r"\[Errno (\d+)\]", str(error))  # of several addresses each failed
+    return _CONNECTIONS.get(error.errno or (int(inner[1]) if inner else 0)) or _words(error).lower()
 
 
 _CONNECTIONS: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, Final
@@ -30,6 +30,7 @@ from fairlead.runtime.settings import environment
 
 Document = dict[str, Any]
 
+_LISTED_IMAGES: Final = 50
 _CLEAN_UP_SECONDS: Final = 40.0
 """Kept of the whole time for taking away what was made."""
 
@@ -98,7 +99,9 @@ class Run:
         if self._found["access"].get("list_nodes") != "ok":
             return
         _merge(self._found, await objects_facts(api, self._config.namespace, self._clock.now()))
-        if self._options.probe:
+        if self._config.registry.local_images and isinstance(self._found["nodes"], list):
+            self._found["images_missing_on"] = missing_images(self._found["nodes"], image_of(self._config))
+        if self._options.probe and isinstance(self._found["nodes"], list):
             await self._with_pods(api)
         _merge(self._found, {"access": {"allowed": sorted(api.allowed), "forbidden": sorted(api.forbidden)}})
 
@@ -131,6 +134,16 @@ def image_of(config: Config) -> str:
     """The product's image as nodes pull it."""
     tag = f"@{config.images.digest}" if config.images.digest else f":{config.images.tag or fairlead.__version__}"
     return f"{config.registry.host}/fairlead{tag}"
+
+
+def missing_images(nodes: Sequence[Document], image: str) -> Document:
+    """Node -> the image where its list has it not; unknown where the list is cut off (a kubelet tells of 50)."""
+    found: Document = {}
+    for node in nodes:
+        has = any(name == image or name.endswith(f"/{image}") for name in node["images"])
+        cut = {"unknown": "the node lists only its 50 largest images"}
+        found[node["name"]] = [] if has else cut if len(node["images"]) >= _LISTED_IMAGES else [image]
+    return found
 
 
 @contextlib.contextmanager

@@ -8,11 +8,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from fairlead.preflight.config import Config
 from fairlead.preflight.gather import pods
 from fairlead.preflight.gather.api import Api, path_of
 from fairlead.preflight.gather.pods import Place
 from fairlead.preflight.gather.probes import events_of
+from fairlead.preflight.gather.samples import Sample, samples
 from fairlead.runtime.errors import FairleadError, NotFound
 
 Facts = dict[str, Any]
@@ -127,19 +130,27 @@ async def _read_everywhere(api: Api, place: Place, volume: Facts, nodes: Sequenc
     return found | ({"mount_failed_on": unmounted} if unmounted else {})
 
 
-async def dry_runs(api: Api, namespace: str, bodies: Mapping[str, tuple[Document, Mapping[str, str]]]) -> list[Facts]:
-    """What the API would say to pods that are only sent to be judged. `bodies`: name -> (pod, labels of its namespace)."""
-    found = []
-    for name, (body, labels) in bodies.items():
-        status, message = 201, ""
-        try:
-            path = path_of("v1", "pods", namespace=body["metadata"]["namespace"])
-            await api.call("POST", path, body, query=[("dryRun", "All")])
-        except FairleadError as error:
-            status, message = _STATUS.get(type(error).__name__, 400), str(error)
-        told: Facts = {"object": name, "namespace": namespace, "as": "our account", "http_status": status}
-        found.append(told | {"labels": dict(labels)} | ({"message_mentions": message} if message else {}))
-    return found
+async def dry_runs(api: Api, place: Place, config: Config, node: str) -> list[Facts]:
+    """What the API says to objects like those of the installation, which are sent only to be judged."""
+    agents = f"{place.namespace}-node"
+    await api.call("POST", "/api/v1/namespaces", pods.namespace(replace(place, namespace=agents), "privileged"))
+    try:
+        return list(await asyncio.gather(*(_dry_run(api, each, config) for each in samples(place, agents, node))))
+    finally:
+        with contextlib.suppress(FairleadError, TimeoutError):
+            await api.call("DELETE", path_of("v1", "namespaces", agents))
+
+
+async def _dry_run(api: Api, sample: Sample, config: Config) -> Facts:
+    status, message = 201, ""
+    try:
+        await api.call("POST", sample.path, sample.body, query=[("dryRun", "All")])
+    except FairleadError as error:
+        status, message = _STATUS.get(type(error).__name__, 500), str(error)
+    found: Facts = {"object": sample.name, "as": "our account", "http_status": status}
+    if sample.namespace_labels:
+        found |= {"namespace": config.namespace, "labels": sample.namespace_labels}
+    return found | ({"message_mentions": message} if message else {})
 
 
 _STATUS: Final = {

@@ -1,0 +1,101 @@
+"""Objects that stand for the installation's, sent only to be judged (`dryRun=All`). Pure.
+
+They ask for what the chart's ask for: whoever may make these may make those, and a policy that refuses these refuses those.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from fairlead.preflight.gather import pods
+from fairlead.preflight.gather.api import path_of
+from fairlead.preflight.gather.pods import Place
+
+Document = dict[str, Any]
+
+_RBAC: Final = "rbac.authorization.k8s.io/v1"
+_POD_RESOURCES: Final = "/var/lib/kubelet/pod-resources"
+_RULES: Final = (
+    ("", ["pods"], ["get", "list", "watch", "create", "patch", "delete"]),
+    ("", ["pods/binding", "pods/eviction", "pods/exec", "pods/portforward"], ["create"]),
+    ("", ["nodes", "services", "persistentvolumeclaims", "persistentvolumes"], ["get", "list", "watch"]),
+    ("", ["namespaces", "secrets"], ["get", "list", "watch", "create", "patch"]),
+    ("rbac.authorization.k8s.io", ["rolebindings"], ["get", "list", "watch", "create", "patch"]),
+)
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """One object. `namespace_labels`: those of the namespace it goes into."""
+
+    name: str
+    path: str
+    body: Document
+    namespace_labels: dict[str, str]
+
+
+def samples(place: Place, agents: str, node: str) -> list[Sample]:
+    """What is sent. `agents`: a namespace labelled for the node agent; `node`: any."""
+    confined, open_ = _labels(pods.namespace(place)), _labels(pods.namespace(place, "privileged"))
+    project = pods.probe(place, node, 0)
+    del project["spec"]["nodeName"]
+    agent = _agent(place, agents)
+    return [
+        _sample("project pod", "v1", "pods", project, confined),
+        _sample("node-agent pod", "v1", "pods", agent, open_),
+        _sample("ClusterRole fairlead", _RBAC, "clusterroles", _role(), {}),
+        _sample("CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", _definition(), {}),
+        _sample(
+            "ValidatingWebhookConfiguration",
+            "admissionregistration.k8s.io/v1",
+            "validatingwebhookconfigurations",
+            {"metadata": {"name": "fairlead-preflight"}, "webhooks": []},
+            {},
+        ),
+    ]
+
+
+def _sample(name: str, group_version: str, plural: str, body: Document, labels: dict[str, str]) -> Sample:
+    path = path_of(group_version, plural, namespace=body["metadata"].get("namespace", ""))
+    kind = name.split()[0] if plural != "pods" else "Pod"
+    return Sample(
+        name=name, path=path, body={"apiVersion": group_version, "kind": kind, **body}, namespace_labels=labels
+    )
+
+
+def _agent(place: Place, namespace: str) -> Document:
+    """The pod of ours that asks for most: it reads the kubelet's socket."""
+    pod = pods.probe(place, "", 0)
+    spec = pod["spec"]
+    del spec["nodeName"]
+    spec["volumes"].append({"name": "kubelet", "hostPath": {"path": _POD_RESOURCES, "type": "Directory"}})
+    spec["securityContext"] = {"seccompProfile": {"type": "RuntimeDefault"}}
+    for container in spec["containers"]:
+        container["securityContext"] |= {"runAsUser": 0}
+        container["volumeMounts"] = [*container["volumeMounts"], {"name": "kubelet", "mountPath": _POD_RESOURCES}]
+    return {"metadata": {"name": pod["metadata"]["name"], "namespace": namespace}, "spec": spec}
+
+
+def _role() -> Document:
+    rules = [{"apiGroups": [group], "resources": resources, "verbs": verbs} for group, resources, verbs in _RULES]
+    return {"metadata": {"name": "fairlead-preflight"}, "rules": rules}
+
+
+def _definition() -> Document:
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    names = {"plural": "probes", "singular": "probe", "kind": "Probe", "listKind": "ProbeList"}
+    return {
+        "metadata": {"name": "probes.preflight.fairlead.dev"},
+        "spec": {
+            "group": "preflight.fairlead.dev",
+            "names": names,
+            "scope": "Cluster",
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
+def _labels(namespace: Document) -> dict[str, str]:
+    found = namespace["metadata"]["labels"].items()
+    return {key: value for key, value in found if key.startswith("pod-security.kubernetes.io/")}
