@@ -39,7 +39,7 @@ def test_inline_and_neighbouring_certificates_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("user", "context", "named"),
     [
-        ({"exec": {"command": "aws"}}, "", "exec"),
+        ({"auth-provider": {"name": "gcp"}}, "", "auth-provider"),
         ({"username": "bob"}, "", "username"),
         ({"token": "t"}, "two", "gone"),
         ({"token": "t"}, "three", "three"),
@@ -71,3 +71,33 @@ def test_the_variable_is_used_where_nothing_is_named(tmp_path: Path) -> None:
     path = _write(tmp_path / "config", {"token": "t"})
     assert find({"KUBECONFIG": str(path)}).token == "t"
     assert find({"KUBECONFIG": "/nowhere"}, kubeconfig=str(path)).token == "t"
+
+
+def _program(folder: Path, says: str, code: int = 0) -> dict[str, Any]:
+    """A program as cloud providers have one, which says that."""
+    file = folder / "cloud-login"
+    file.write_text(f"#!/bin/sh\ntest -n \"$KUBERNETES_EXEC_INFO\" || exit 9\ncat <<'END'\n{says}\nEND\nexit {code}\n")
+    file.chmod(0o755)
+    return {"exec": {"command": str(file), "args": ["token"], "apiVersion": "client.authentication.k8s.io/v1"}}
+
+
+def test_a_program_that_the_kubeconfig_names_gives_the_credential(tmp_path: Path) -> None:
+    status = {"token": "t-1", "clientCertificateData": "CERT", "clientKeyData": "KEY"}
+    user = _program(tmp_path, json.dumps({"kind": "ExecCredential", "status": status}))
+    found = from_kubeconfig(_write(tmp_path / "config", user))
+    assert (found.token, found.client_certificate, found.client_key) == ("t-1", b"CERT", b"KEY")
+
+
+def test_a_program_that_is_missing_is_named_with_how_it_is_installed(tmp_path: Path) -> None:
+    user = {"exec": {"command": "no-such-login", "installHint": "pip install no-such-login"}}
+    with pytest.raises(Invalid) as refused:
+        from_kubeconfig(_write(tmp_path / "config", user))
+    assert (refused.value.code, refused.value.hint) == ("exec-plugin-missing", "pip install no-such-login")
+    assert "no-such-login is missing" in str(refused.value)
+
+
+@pytest.mark.parametrize(("says", "code"), [("not signed in", 1), ("{}", 0), ("not json", 0)])
+def test_a_program_that_gives_no_credential_is_said_so(tmp_path: Path, says: str, code: int) -> None:
+    with pytest.raises(Invalid) as refused:
+        from_kubeconfig(_write(tmp_path / "config", _program(tmp_path, says, code)))
+    assert refused.value.code == "exec-plugin"

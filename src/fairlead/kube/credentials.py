@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import os.path
 import ssl
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +17,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from fairlead.runtime.errors import Invalid
+from fairlead.runtime.settings import environment
 
+_EXEC: Final = "client.authentication.k8s.io/v1"
+_EXEC_SECONDS: Final = 30.0
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -87,8 +92,10 @@ def from_kubeconfig(path: Path, context: str = "") -> Credentials:
     chosen = _named(path, document, "contexts", "context", name)
     cluster = _named(path, document, "clusters", "cluster", chosen.get("cluster", ""))
     user = _named(path, document, "users", "user", chosen["user"]) if chosen.get("user") else {}
-    if unsupported := [key for key in ("exec", "auth-provider", "username") if user.get(key)]:
-        hint = "use a token, a token file or a client certificate"
+    if isinstance(user.get("exec"), dict):
+        user = {**user, **_from_program(path, user["exec"])}
+    if unsupported := [key for key in ("auth-provider", "username") if user.get(key)]:
+        hint = "use a token, a token file, a client certificate or a program (exec)"
         raise Invalid(f"kubeconfig {path}: sign-in by {unsupported[0]} is not supported", hint=hint, code="kubeconfig")
     return Credentials(
         url=str(cluster.get("server", "")).rstrip("/"),
@@ -101,6 +108,37 @@ def from_kubeconfig(path: Path, context: str = "") -> Credentials:
         client_key=_bytes(path, user, "client-key"),
         namespace=chosen.get("namespace") or "default",
     )
+
+
+def _from_program(path: Path, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a program that the kubeconfig names gives out, as a user's section. Raises: Invalid (exec-plugin-missing, exec-plugin)."""
+    program = str(told.get("command", ""))
+    asks = {"apiVersion": told.get("apiVersion", _EXEC), "kind": "ExecCredential", "spec": {"interactive": False}}
+    more = {str(each["name"]): str(each["value"]) for each in told.get("env") or ()}
+    try:
+        done = subprocess.run(
+            [program, *map(str, told.get("args") or ())],
+            capture_output=True,
+            timeout=_EXEC_SECONDS,
+            env={**environment(), **more, "KUBERNETES_EXEC_INFO": json.dumps(asks)},
+            cwd=path.parent if "/" in program else None,
+            check=True,
+        )
+        status = json.loads(done.stdout)["status"]
+    except FileNotFoundError as error:
+        hint = str(told.get("installHint") or f"install {program}, or take a kubeconfig with a token").strip()
+        raise Invalid(
+            f"kubeconfig {path}: the program {program} is missing", hint=hint, code="exec-plugin-missing"
+        ) from error
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+        said = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip()
+        raise Invalid(
+            f"kubeconfig {path}: {program} gave no credential: {said or error}", code="exec-plugin"
+        ) from error
+    keys = {"token": "token", "clientCertificateData": "client-certificate-data", "clientKeyData": "client-key-data"}
+    found = {ours: str(status[theirs]) for theirs, ours in keys.items() if status.get(theirs)}
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in found.items() if key != "token"}
+    return {**found, **encoded}
 
 
 def _named(path: Path, document: Mapping[str, Any], table: str, key: str, name: str) -> dict[str, Any]:

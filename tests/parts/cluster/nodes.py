@@ -111,6 +111,10 @@ def node(machine: Machine, place: Place, plane: ControlPlane, programs: Programs
     )
 
 
+TRUST = "certs.d"
+"""Folder of a node's folder in which its runtime looks for how to reach a registry, and whom to trust there."""
+
+
 def _write_json(file: Path, content: object) -> None:
     file.write_text(json.dumps(content, indent=1))
 
@@ -134,6 +138,8 @@ address = "{_SOCKET}"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{PAUSE}"
 restrict_oom_score_adj = true
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "{folder / TRUST}"
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "{programs.network_plugins}"
 conf_dir = "{folder / "cni"}"

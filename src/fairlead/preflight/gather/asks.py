@@ -141,7 +141,7 @@ def link_facts(link: Link) -> Facts:
 def _url(name: str, config: Config) -> str:
     host = {
         "charts": f"https://{config.egress.charts}/index.yaml",
-        "product-images": f"{_scheme(config.registry.host)}://{config.registry.host}/v2/",
+        "product-images": registry_url(config),
         "metrics": config.remote_write.url,
         "control-plane": config.control_plane.url.rstrip("/") + "/healthz",
         "sign-in": config.oidc.issuer.rstrip("/") + "/.well-known/openid-configuration",
@@ -149,9 +149,10 @@ def _url(name: str, config: Config) -> str:
     return host[name] if name in host else f"https://{config.egress.third_party[0]}/v2/"
 
 
-def _scheme(registry: str) -> str:
-    """Registries on the machine itself are spoken to without TLS, as runtimes do."""
-    return "http" if host_and_port(registry)[0] in ("localhost", "127.0.0.1", "::1") else "https"
+def registry_url(config: Config) -> str:
+    """Where the registry answers first. One on the machine itself is spoken to without TLS, as runtimes do."""
+    is_here = host_and_port(config.registry.host)[0] in ("localhost", "127.0.0.1", "::1")
+    return f"{'http' if is_here else 'https'}://{config.registry.host}/v2/"
 
 
 def _content(name: str, seen: Seen, config: Config) -> str:

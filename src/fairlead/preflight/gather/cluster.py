@@ -188,6 +188,7 @@ def leftover_facts(
         "terminating_namespaces": sorted(
             _name(e) for e in ours if (e.get("status") or {}).get("phase") == "Terminating"
         ),
+        "objects": sorted(f"{e['kind']} {_name(e)}" for e in configurations if _is_ours(e) and not _is_released(e)),
         "webhooks_without_service": sorted(_name(e) for e in configurations if _is_ours(e) and _is_orphan(e, services)),
         "queue_crd_owner": _owner_of(queue),
         "queue_crd_versions": [
@@ -200,6 +201,11 @@ def leftover_facts(
 def _is_ours(each: Document) -> bool:
     labels = each["metadata"].get("labels") or {}
     return labels.get(PART) == "fairlead" or PROBE_LABEL in labels or labels.get("app.kubernetes.io/name") == "fairlead"
+
+
+def _is_released(each: Document) -> bool:
+    """Whether a release of Helm says that it is its own."""
+    return "meta.helm.sh/release-name" in (each["metadata"].get("annotations") or {})
 
 
 def _has_expired(namespace: Document, now: float) -> bool:

@@ -13,12 +13,13 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, field
 
 from fairlead.preflight.gather.reach import Ask, Seen, connection_word, look_up, name_word, reach
+from fairlead.preflight.gather.registry import Wanted, asked
 from fairlead.runtime.proxies import Proxy
 from fairlead.runtime.settings import environment
 
@@ -73,6 +74,8 @@ class Orders(Struct, frozen=True, kw_only=True):
     """Looked up with and without a final dot."""
     peers: dict[str, Peer] = field(default_factory=dict)
     """By node."""
+    registry: Wanted | None = None
+    """An image to ask a registry for."""
     patience: float = _PATIENCE
 
 
@@ -106,6 +109,9 @@ class Looked(Struct, frozen=True, kw_only=True):
     pci_nvidia: int | None = None
     nvswitch: bool | None = None
     driver: str | None = None
+    nvml_devices: int | None = None
+    """GPUs that the loaded driver knows."""
+    registry: dict[str, Any] | None = None
     free_disk_bytes: int | None = None
     api_host: str | None = None
 
@@ -128,6 +134,8 @@ async def look(orders: Orders, clock: float | None = None) -> Looked:
         ndots=ndots,
         pci_nvidia=gpus,
         nvswitch=None if switches is None else switches > 0,
+        nvml_devices=_count(Path("/proc/driver/nvidia/gpus")),
+        registry=None if orders.registry is None else await asked(orders.registry),
         driver=driver_version(_text(Path("/proc/driver/nvidia/version"))),
         free_disk_bytes=_free_disk(),
         api_host=environment().get("KUBERNETES_SERVICE_HOST"),
@@ -230,6 +238,14 @@ async def _addresses(name: str, patience: float) -> tuple[str, tuple[str, ...]]:
         return "timeout", ()
     except OSError as error:
         return name_word(error), ()
+
+
+def _count(folder: Path) -> int | None:
+    """Entries of a folder; None where there is none."""
+    try:
+        return len(list(folder.iterdir()))
+    except OSError:
+        return None
 
 
 def _free_disk() -> int | None:

@@ -42,6 +42,7 @@ _WHERE_SERVED: Final = {
     "operators": ("config.openshift.io/v1", "clusteroperators"),
 }
 """Kinds that are missing on most clusters: none of them is an answer."""
+_HOOK_KINDS: Final = {"mutating": "MutatingWebhookConfiguration", "validating": "ValidatingWebhookConfiguration"}
 _NAMESPACE_OF: Final = {"leases": "kube-node-lease"}
 
 
@@ -98,7 +99,7 @@ async def objects_facts(api: Api, namespace: str, now: float) -> Facts:
         or cluster.leftover_facts(
             lists("namespaces"),
             lists("crds"),
-            [*lists("mutating"), *lists("validating")],
+            [{"kind": kind, **e} for name, kind in _HOOK_KINDS.items() for e in lists(name)],
             {f"{e['metadata']['namespace']}/{e['metadata']['name']}" for e in lists("services")},
             lists("deployments"),
             now,

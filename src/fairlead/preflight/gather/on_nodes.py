@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,11 +11,12 @@ import msgspec
 
 from fairlead.preflight.config import Config
 from fairlead.preflight.gather import asks, pods, trials
-from fairlead.preflight.gather.api import Api, known
+from fairlead.preflight.gather.api import Api, known, path_of
 from fairlead.preflight.gather.look import Looked, Orders
 from fairlead.preflight.gather.pods import Place
 from fairlead.preflight.gather.probes import Limits, Probed, Probes, events_of
 from fairlead.preflight.gather.reach import Seen
+from fairlead.preflight.gather.registry import Wanted, wanted_of
 from fairlead.preflight.gather.services import QUERIES, metrics_facts, prometheus_answers
 
 Facts = dict[str, Any]
@@ -30,7 +32,7 @@ async def gather(api: Api, place: Place, config: Config, ca: str, found: Facts, 
     tell(f"Starting a probe on {len(names)} node{'s' * (len(names) != 1)} ...")
     found |= {key: {} for key in ("probes", "probe_exit", "clock", "dns", "connectivity", "runtime_pull")}
     probes = Probes(api, place, Limits(), tell)
-    orders = _orders(config, ca, found, names)
+    orders = _orders(config, ca, found, names, await _registry(api, place, config, ca))
     work = [
         asyncio.create_task(_trials(api, place, config, found, nodes)),
         asyncio.create_task(probes.run(names, orders)),
@@ -48,7 +50,22 @@ def is_probed(node: Facts) -> bool:
     return bool(node["ready"]) and not node.get("virtual") and node.get("os", "linux") == "linux"
 
 
-def _orders(config: Config, ca: str, found: Facts, names: Sequence[str]) -> Callable[[str], Orders]:
+async def _registry(api: Api, place: Place, config: Config, ca: str) -> Wanted | None:
+    """What to ask the registry for: the image the probes run, with the pull secret that was copied for them."""
+    if config.registry.local_images:
+        return None
+    secret = b""
+    if place.pull_secret:
+        read = await known(api.get(path_of("v1", "secrets", place.pull_secret, place.namespace)))
+        secret = base64.b64decode((read.get("data") or {}).get(".dockerconfigjson", ""))
+    url = asks.registry_url(config)
+    scheme = url.partition(":")[0]
+    return wanted_of(place.image, secret, ca=ca, scheme=scheme, proxy=asks.proxy_of(url, config))
+
+
+def _orders(
+    config: Config, ca: str, found: Facts, names: Sequence[str], registry: Wanted | None
+) -> Callable[[str], Orders]:
     everywhere = asks.egress_requests(config, ca)
     if host := found["cluster"].get("kubernetes_service_ip"):
         everywhere |= asks.api_requests(config, host)
@@ -57,8 +74,9 @@ def _orders(config: Config, ca: str, found: Facts, names: Sequence[str]) -> Call
     wanted = asks.names_of(config)
 
     def of(node: str) -> Orders:
-        mine = everywhere | (once if names and node == names[0] else {})
-        return Orders(requests=mine, names=wanted)
+        first = bool(names) and node == names[0]
+        mine = everywhere | (once if first else {})
+        return Orders(requests=mine, names=wanted, registry=registry if first else None)
 
     return of
 
@@ -75,8 +93,8 @@ async def _told(api: Api, place: Place, config: Config, found: Facts, results: M
     for node, probed in sorted(results.items()):
         reason, message = events.get(node, ("", "")) if "unknown" not in events else ("", "")
         found["probes"][node] = _probe(probed, reason, message)
-        if probed.exit is not None:
-            found["probe_exit"][node] = probed.exit
+        if probed.exit is not None or probed.looked is not None:
+            found["probe_exit"][node] = probed.exit or 0
         if probed.pull is not None:
             found["runtime_pull"][node] = probed.pull
         elif probed.state == "image_pull_failed":
@@ -132,6 +150,8 @@ def _seen(node: str, probed: Probed, looked: Looked, config: Config, found: Fact
             if host := asks.host_led_to(seen):
                 way["hosts_seen"] = sorted({*way.get("hosts_seen", ()), host})
     _of_api(looked, found)
+    if looked.registry is not None:
+        found["registry"] = looked.registry
     answers = {k.removeprefix(asks.QUERY): s for k, s in looked.requests.items() if k.startswith(asks.QUERY)}
     if set(answers) == set(QUERIES):
         without = looked.requests.get(asks.NO_TOKEN)
@@ -160,7 +180,9 @@ def _status(seen: Seen) -> int | None:
 
 def _of_node(looked: Looked) -> Facts:
     told = msgspec.structs.asdict(looked)
-    found = {key: told[key] for key in ("pci_nvidia", "nvswitch", "free_disk_bytes") if told[key] is not None}
+    found = {
+        key: told[key] for key in ("pci_nvidia", "nvswitch", "nvml_devices", "free_disk_bytes") if told[key] is not None
+    }
     if looked.pci_nvidia is not None:
         found["driver"] = looked.driver
     return found

@@ -31,6 +31,8 @@ from fairlead.runtime.settings import environment
 Document = dict[str, Any]
 
 _LISTED_IMAGES: Final = 50
+_NO_CREDENTIALS: Final = {"kubeconfig": "no-kubeconfig", "exec-plugin-missing": "exec-plugin-missing"}
+"""Code of the error -> class of the failure."""
 _CLEAN_UP_SECONDS: Final = 40.0
 """Kept of the whole time for taking away what was made."""
 
@@ -87,8 +89,10 @@ class Run:
         try:
             credentials = find(environment(), self._options.kubeconfig)
         except Invalid as error:
-            word = "no-kubeconfig" if error.code == "kubeconfig" else "unauthorized"
+            word = _NO_CREDENTIALS.get(error.code, "unauthorized")
             _merge(self._found, {"access": {"error": word, "message": str(error)}})
+            if word == "exec-plugin-missing" and error.hint:
+                self._found["access"]["exec_plugin_hint"] = error.hint
             raise
         async with HttpTransport(credentials, self._clock, trust_env=True) as transport:
             yield Api(Client(transport, self._clock, SystemRandom(), Limits(call=10, watch=60)))
@@ -106,7 +110,7 @@ class Run:
         _merge(self._found, {"access": {"allowed": sorted(api.allowed), "forbidden": sorted(api.forbidden)}})
 
     async def _with_pods(self, api: Api) -> None:
-        seconds = int(self._options.timeout_seconds) + 60
+        seconds = int(self._options.timeout_seconds) + 20
         place = Place(
             run=self._id,
             namespace=f"fairlead-preflight-{self._id}",
