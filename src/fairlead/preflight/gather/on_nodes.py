@@ -99,6 +99,9 @@ async def _told(api: Api, place: Place, config: Config, found: Facts, results: M
             found["runtime_pull"][node] = probed.pull
         elif probed.state == "image_pull_failed":
             found["runtime_pull"][node] = probed.message or probed.status
+        if config.registry.local_images and (probed.looked or probed.state == "image_pull_failed"):
+            # that it runs is the proof; what a node lists of its images is late, and cut off
+            found["images_missing_on"][node] = [] if probed.looked else [place.image]
         if probed.looked is not None:
             _seen(node, probed, probed.looked, config, found, api.clock.now())
             found["nodes"][at[node]] |= _of_node(probed.looked)
