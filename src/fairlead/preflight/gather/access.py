@@ -32,13 +32,13 @@ async def access_facts(api: Api, namespace: str) -> Facts:
     found: Facts = {}
     access: Facts = {}
     try:
-        found["server"] = _server(await api.get("/version"))
+        found["server"] = _server(await api.first("/version"))
         access["api_version_endpoint"] = "ok"
     except (FairleadError, OSError, TimeoutError) as error:
         return {"access": {"api_version_endpoint": word_of(error), **failed(error)}}
     began = api.clock.monotonic()
     try:
-        await api.get(path_of("v1", "nodes"), [("limit", "1")])
+        await api.first(path_of("v1", "nodes"), [("limit", "1")])
         access |= {"list_nodes": "ok", "seconds": round(api.clock.monotonic() - began, 2)}
     except (FairleadError, OSError, TimeoutError) as error:
         access |= {"list_nodes": word_of(error), **failed(error)}

@@ -20,6 +20,7 @@ Document = dict[str, Any]
 
 _TRIES: Final = Backoff(first=0.2, most=2.0, tries=3)
 _PAGE: Final = 500
+_FIRST_SECONDS: Final = 5.0
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -43,6 +44,11 @@ class Api:
     async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Document:
         """The document there. Raises: FairleadError."""
         return await self.call("GET", path, query=query)
+
+    async def first(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Document:
+        """The same, asked once and for a short while: whether there is an answer at all. Raises: FairleadError, TimeoutError."""
+        async with asyncio.timeout(_FIRST_SECONDS):
+            return await self._once("GET", path, None, query, JSON)
 
     async def list(
         self, group_version: str, plural: str, namespace: str = "", labels: str = "", *, metadata_only: bool = False
@@ -79,24 +85,26 @@ class Api:
     ) -> Document:
         """One call; tried again only where that may heal and does no harm. Raises: FairleadError."""
 
-        async def once() -> Document:
-            async with asyncio.timeout(self._patience):
-                answer = await self.client.transport.request(
-                    Request(
-                        method=method,
-                        path=path,
-                        query=tuple(query),
-                        headers={"accept": accept, **({"content-type": JSON} if body is not None else {})},
-                        body=json.dumps(body).encode() if body is not None else b"",
-                    )
-                )
-            if answer.status >= 400:
-                raise error_of(answer)
-            return dict(msgspec.json.decode(answer.body)) if answer.body else {}
-
         if method != "GET":
-            return await once()
-        return await retry(once, self.clock, self.client.rng, _TRIES)
+            return await self._once(method, path, body, query, accept)
+        return await retry(lambda: self._once(method, path, body, query, accept), self.clock, self.client.rng, _TRIES)
+
+    async def _once(
+        self, method: str, path: str, body: Mapping[str, Any] | None, query: Sequence[tuple[str, str]], accept: str
+    ) -> Document:
+        async with asyncio.timeout(self._patience):
+            answer = await self.client.transport.request(
+                Request(
+                    method=method,
+                    path=path,
+                    query=tuple(query),
+                    headers={"accept": accept, **({"content-type": JSON} if body is not None else {})},
+                    body=json.dumps(body).encode() if body is not None else b"",
+                )
+            )
+        if answer.status >= 400:
+            raise error_of(answer)
+        return dict(msgspec.json.decode(answer.body)) if answer.body else {}
 
 
 def unknown(error: BaseException | str) -> Document:

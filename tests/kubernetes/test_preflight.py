@@ -1,0 +1,205 @@
+"""`fairlead preflight` on real API servers of two versions: what their objects tell, what may not be read, and what is no cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.kubernetes.conftest import ON_EACH
+from tests.parts.apiserver import ApiServer, free_ports, kubeconfig
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(300)]
+
+LOCAL = {"registry": {"host": "localhost", "local_images": True}, "egress": {"third_party": []}}
+
+
+class Looked:
+    """A report, and how the command ended."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.exit = done.returncode
+        assert done.returncode in (0, 1, 5), done.stderr
+        self.report: dict[str, Any] = json.loads(done.stdout)
+
+    def check(self, code: str) -> dict[str, Any]:
+        """What is said of a check."""
+        return dict(next(each for each in self.report["checks"] if each["code"] == code))
+
+    def verdict(self, code: str) -> str:
+        """The verdict of a check."""
+        return str(self.check(code)["verdict"])
+
+
+def look(config: Path, folder: Path, *words: str) -> Looked:
+    """What preflight says without starting pods."""
+    file = folder / "fairlead.yaml"
+    file.write_text(json.dumps(LOCAL))
+    command = ["preflight", "--kubeconfig", str(config), "--config", str(file), "--no-probe", "-o", "json", *words]
+    env = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+    return Looked(
+        subprocess.run(
+            [sys.executable, "-m", "fairlead.cli.main", *command], capture_output=True, text=True, timeout=120, env=env
+        )
+    )
+
+
+def make(server: ApiServer, folder: Path, *objects: dict[str, Any]) -> None:
+    """Create or change them."""
+    config = server.write_kubeconfig(folder / "admin")
+    given = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    command = ["kubectl", f"--kubeconfig={config}", "apply", "--validate=false", "-f", "-"]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@ON_EACH
+def test_a_cluster_s_version_and_kinds_hold_and_no_node_is_said(server: ApiServer, tmp_path: Path) -> None:
+    seen = look(server.write_kubeconfig(tmp_path / "config"), tmp_path)
+    holds = ("cluster-connectivity", "kubernetes-version", "kubernetes-apis", "openshift-version")
+    assert {code: seen.verdict(code) for code in holds} == dict.fromkeys(holds, "pass")
+    assert seen.verdict("node-connectivity") == "unknown"
+    assert (seen.report["verdict"], seen.exit) in (("fail", 1), ("unknown", 5))
+
+
+@ON_EACH
+def test_openshift_is_known_by_its_own_object_and_never_by_the_name_of_a_group(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    config = server.write_kubeconfig(tmp_path / "config")
+    make(server, tmp_path, _definition("routes", "route.openshift.io"))
+    assert "not OpenShift" in look(config, tmp_path, "--only", "openshift-version").check("openshift-version")["seen"]
+    make(server, tmp_path, _definition("clusterversions", "config.openshift.io"))
+    try:
+        for version, verdict in (("4.2.36", "fail"), ("4.3.0", "pass")):
+            _eventually(lambda version=version: _try_version(server, tmp_path, version))  # type: ignore[misc]
+            found = look(config, tmp_path, "--only", "openshift-version")
+            assert found.verdict("openshift-version") == verdict, version
+            assert version in found.check("openshift-version")["seen"]
+    finally:
+        for plural in ("clusterversions.config.openshift.io", "routes.route.openshift.io"):
+            subprocess.run(["kubectl", f"--kubeconfig={config}", "delete", "crd", plural], check=True, timeout=60)
+
+
+def _definition(plural: str, group: str) -> dict[str, Any]:
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    kind = {"routes": "Route", "clusterversions": "ClusterVersion"}[plural]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}", "annotations": {"api-approved.kubernetes.io": "unapproved, a test"}},
+        "spec": {
+            "group": group,
+            "names": {"plural": plural, "singular": kind.lower(), "kind": kind},
+            "scope": "Cluster",
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
+def _try_version(server: ApiServer, folder: Path, version: str) -> bool:
+    status = {"desired": {"version": version}, "history": [{"state": "Completed", "version": version}]}
+    body = {"apiVersion": "config.openshift.io/v1", "kind": "ClusterVersion", "metadata": {"name": "version"}}
+    try:
+        make(server, folder, {**body, "status": status})
+    except AssertionError:
+        return False
+    return True
+
+
+def _eventually(look_: Any) -> None:
+    from tests.kubernetes.processes import until
+
+    until(look_, 30)
+
+
+@ON_EACH
+def test_what_may_not_be_read_is_unknown_with_the_right_that_lacks(server: ApiServer, tmp_path: Path) -> None:
+    config = tmp_path / "nobody"
+    config.write_text(kubeconfig(server.url, server.folder / "ca.crt", {"token": server.user_token}))
+    seen = look(config, tmp_path)
+    assert seen.verdict("cluster-connectivity") == "fail"
+    assert seen.report["class"] in ("forbidden", "unauthorized")
+    assert seen.verdict("storage-class") == "unknown"
+    assert seen.exit in (1, 5)
+
+
+def test_an_answer_of_nobody_is_told_by_its_class(server: ApiServer, tmp_path: Path) -> None:
+    (nobody,) = free_ports(1)
+    ca = server.folder / "ca.crt"
+    for name, url, word in (
+        ("refused", f"https://127.0.0.1:{nobody}", "refused"),
+        ("dns", "https://no-such-host.invalid:6443", "dns"),
+    ):
+        config = tmp_path / name
+        config.write_text(kubeconfig(url, ca, {"token": server.token}))
+        seen = look(config, tmp_path, "--only", "cluster-connectivity")
+        assert (seen.exit, seen.check("cluster-connectivity")["class"]) == (5, word)
+    wrong = tmp_path / "wrong-ca"
+    (tmp_path / "other.crt").write_bytes(_an_authority())
+    wrong.write_text(kubeconfig(server.url, tmp_path / "other.crt", {"token": server.token}))
+    seen = look(wrong, tmp_path, "--only", "cluster-connectivity")
+    assert (seen.exit, seen.check("cluster-connectivity")["class"]) == (5, "tls")
+    stale = tmp_path / "stale"
+    stale.write_text(kubeconfig(server.url, ca, {"token": "not-a-token"}))
+    seen = look(stale, tmp_path, "--only", "cluster-connectivity")
+    assert (seen.exit, seen.check("cluster-connectivity")["class"]) == (5, "unauthorized")
+    missing = look(tmp_path / "no-such-file", tmp_path, "--only", "cluster-connectivity")
+    assert (missing.exit, missing.check("cluster-connectivity")["class"]) == (5, "no-kubeconfig")
+
+
+def test_an_api_that_never_answers_ends_with_its_time(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = tmp_path / "config"
+        config.write_text(kubeconfig(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path / "none", {}))
+        document = json.loads(config.read_text())
+        del document["clusters"][0]["cluster"]["certificate-authority"]
+        config.write_text(json.dumps(document))
+        seen = look(config, tmp_path, "--only", "cluster-connectivity", "--timeout", "20s")
+    assert (seen.exit, seen.check("cluster-connectivity")["class"]) == (5, "timeout")
+
+
+@pytest.fixture
+def old_api(tmp_path: Path) -> Iterator[Path]:
+    """A kubeconfig of a stand-in that says it is Kubernetes 1.15 and has nothing."""
+
+    class StandIn(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            version = {"gitVersion": "v1.15.4", "major": "1", "minor": "15"}
+            body = version if self.path == "/version" else {"items": [], "metadata": {}, "groups": []}
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), StandIn) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        document = json.loads(kubeconfig(f"http://127.0.0.1:{server.server_port}", tmp_path / "none", {}))
+        del document["clusters"][0]["cluster"]["certificate-authority"]
+        (tmp_path / "old").write_text(json.dumps(document))
+        yield tmp_path / "old"
+        server.shutdown()
+
+
+def test_a_cluster_that_is_too_old_is_refused_with_the_sentence(old_api: Path, tmp_path: Path) -> None:
+    seen = look(old_api, tmp_path, "--only", "kubernetes-version")
+    assert (seen.exit, seen.verdict("kubernetes-version")) == (1, "fail")
+    assert "1.15.4" in seen.check("kubernetes-version")["seen"]
+    assert "1.16" in seen.check("kubernetes-version")["expected"]
+
+
+def _an_authority() -> bytes:
+    from fairlead.runtime.certificates import authority
+
+    return authority("somebody else", 1_790_000_000.0, 3650).certificate
