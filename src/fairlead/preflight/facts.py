@@ -124,6 +124,14 @@ class Facts:
             raise Missing(why)
         return value
 
+    def left_out(self, *steps: Step) -> bool:
+        """Whether nothing at all is said there: no value, and no reason why there is none."""
+        missing = object()
+        try:
+            return self.or_else(missing, *steps) is missing
+        except Missing:
+            return False
+
     def texts_or_none(self, *steps: Step) -> tuple[str, ...]:
         """The list of texts there, none where the key is left out. Raises: Missing where it, or an entry, is said to be unknown."""
         return self.texts(*steps) if self.or_else(None, *steps) is not None else ()
