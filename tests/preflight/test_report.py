@@ -145,6 +145,12 @@ def test_equal_findings_of_many_nodes_are_told_once() -> None:
     assert document["checks"][0]["seen"] == "n0, n1, n2, n3 and 5 more: its clock is 95 s off"
 
 
+def test_a_thousand_nodes_that_differ_are_no_sentence_of_a_thousand_parts() -> None:
+    seen = as_document(_report(_nodes(*range(60, 1060)), "clock-skew"))["checks"][0]["seen"]
+    assert seen.endswith("and 996 nodes more")
+    assert len(seen) < 250
+
+
 def _text(document: dict[str, Any], width: int, *, whole: bool, **more: Any) -> list[str]:
     report = report_of(facts_of(document), Config(), select(), more.pop("accept", None))
     return ["".join(span.text for span in line) for line in lines(report, width, whole=whole, **more)]

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from fairlead.preflight.reading import NONE, Reasons, document_of, reasons_in, refuse_what_is_wrong
@@ -169,6 +170,12 @@ class Facts:
         value = self.get(*steps)
         return tuple(sorted(value)) if isinstance(value, Mapping) else ()
 
+    @cached_property
+    def nodes(self) -> Mapping[str, Facts]:
+        """The listed nodes by their names; none where the list is not known."""
+        listed = ((node.maybe_text("name"), node) for node in self.maybe_items("nodes"))
+        return {name: node for name, node in listed if name is not None}
+
     @property
     def run_id(self) -> str:
         """Identity of the run; where none was written, one made from the document."""
@@ -229,4 +236,4 @@ def _why(value: Any) -> str | None:
 
 
 def _shown(path: tuple[Step, ...]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+    return "".join("[]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
