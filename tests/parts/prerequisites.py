@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 
 from fairlead.preflight.check import Check
@@ -65,9 +66,9 @@ def _findings() -> str:
 
 def _meaning(check: Check) -> str:
     text = inspect.getdoc(check.judge) or ""
-    for cause in check.causes:
-        text = text.replace(f"- {cause}:", f"- **{cause}**:").replace(f"- {cause},", f"- **{cause}**,")
-    return text + "\n"
+    return (
+        re.sub(r"^- ([\w, -]+):", lambda found: f"- **{found[1].replace(', ', '**, **')}**:", text, flags=re.M) + "\n"
+    )
 
 
 def _facts() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fairlead.runtime.errors import Invalid
-from fairlead.runtime.proxies import Way, is_exempt, proxy_for
+from fairlead.runtime.proxies import Way, is_exempt, is_range_exempt, proxy_for
 
 URL = "https://fairlead.example.com"
 ENV = {"HTTPS_PROXY": "http://proxy.corp:3128"}
@@ -103,3 +103,20 @@ def test_what_is_no_http_proxy_is_refused_without_its_password(address: str) -> 
 def test_a_range_that_is_none_is_refused_by_name() -> None:
     with pytest.raises(Invalid, match=r"NO_PROXY names '10\.0\.0\.0/99', which is no range of addresses"):
         proxy_for(URL, Way(), {**ENV, "NO_PROXY": "10.0.0.0/99"}, "")
+
+
+@pytest.mark.parametrize(
+    ("network", "no_proxy", "exempt"),
+    [
+        ("10.96.0.0/12", "10.0.0.0/8", True),
+        ("10.96.0.0/12", "10.96.0.0/16", False),
+        ("10.96.0.1/32", ".svc, 10.96.0.1", True),
+        ("10.96.0.1/32", "10.96.0.1:6443", False),
+        ("fd00:10:96::/112", "fd00:10::/32", True),
+        ("fd00:10:96::/112", "10.0.0.0/8,.svc", False),
+        ("10.96.0.0/12", "*", True),
+        ("10.96.0.0/12", "", False),
+    ],
+)
+def test_a_range_is_exempt_where_one_entry_holds_all_of_it(network: str, no_proxy: str, exempt: bool) -> None:
+    assert is_range_exempt(network, no_proxy) is exempt

@@ -201,7 +201,9 @@ def _print(report: Report, earlier: Path | None) -> None:
 def _styled(text: str, style: str, *, colour: bool) -> str:
     if not colour or not style:
         return text
-    return click.style(text, bold=style == "bold", dim=style == "dim", fg=None if style in ("bold", "dim") else style)
+    return click.style(
+        text, bold=style == "bold" or None, dim=style == "dim" or None, fg=None if style in ("bold", "dim") else style
+    )
 
 
 def _report_in(file: Path) -> dict[str, Any]:

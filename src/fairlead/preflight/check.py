@@ -208,10 +208,13 @@ def told(bad: Mapping[str, Finding], of: int) -> str:
     if len(by_text) == 1 and len(bad) == of:
         text = next(iter(by_text))
         return text if of > 1 else f"{next(iter(bad))}: {text}"
-    return "; ".join(f"{listed(names)}: {text}" for text, names in by_text.items())
+    said = [f"{listed(names)}: {text}" for text, names in list(by_text.items())[:_MOST_TEXTS]]
+    more = sum(len(names) for names in list(by_text.values())[_MOST_TEXTS:])
+    return "; ".join(said) + (f"; and {more} nodes more" if more else "")
 
 
 _MOST_NAMES: Final = 4
+_MOST_TEXTS: Final = 4
 
 
 def listed(names: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from fairlead.preflight.reading import NONE, Reasons, document_of, reasons_in, refuse_what_is_wrong
@@ -124,6 +125,14 @@ class Facts:
             raise Missing(why)
         return value
 
+    def left_out(self, *steps: Step) -> bool:
+        """Whether nothing at all is said there: no value, and no reason why there is none."""
+        missing = object()
+        try:
+            return self.or_else(missing, *steps) is missing
+        except Missing:
+            return False
+
     def texts_or_none(self, *steps: Step) -> tuple[str, ...]:
         """The list of texts there, none where the key is left out. Raises: Missing where it, or an entry, is said to be unknown."""
         return self.texts(*steps) if self.or_else(None, *steps) is not None else ()
@@ -160,6 +169,12 @@ class Facts:
         """The keys of the map there, sorted; none where it is not known."""
         value = self.get(*steps)
         return tuple(sorted(value)) if isinstance(value, Mapping) else ()
+
+    @cached_property
+    def nodes(self) -> Mapping[str, Facts]:
+        """The listed nodes by their names; none where the list is not known."""
+        listed = ((node.maybe_text("name"), node) for node in self.maybe_items("nodes"))
+        return {name: node for name, node in listed if name is not None}
 
     @property
     def run_id(self) -> str:
@@ -221,4 +236,4 @@ def _why(value: Any) -> str | None:
 
 
 def _shown(path: tuple[Step, ...]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+    return "".join("[]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")

@@ -34,8 +34,7 @@ def nodes_by_name(facts: Facts) -> Mapping[str, Facts]:
 
 def node_of(facts: Facts, name: str) -> Facts:
     """The facts of that node; all unknown where the list of nodes has it not."""
-    found = next((node for node in facts.maybe_items("nodes") if node.maybe_text("name") == name), None)
-    return found if found is not None else Facts({}, ("nodes", name), facts.reasons)
+    return facts.nodes.get(name) or Facts({}, ("nodes", name), facts.reasons)
 
 
 def why_left_out(node: Facts) -> str:

@@ -100,19 +100,28 @@ def permissions(facts: Facts, config: Config) -> Finding:
     what the API server says when it is asked about rights is a hint only: it says yes to objects it refuses later, because nobody may
     give away rights that he has not. Rights that no check and no object needs are not asked about.
 
-    - rbac: rights are refused. Give them to a cluster admin, who can make the installation, or grant them.
+    - rbac: rights are refused. A cluster admin can make the installation, or grant them. Where only lists are refused, this is unknown, as
+      what they would have told is.
     - escalation: the account may make roles, but not roles with rights that it has not itself (`escalate`, `bind`).
     - dry-run-unsupported: a webhook of somebody else does not take dry runs, so nothing is proven.
     """
     sent = tries(facts)
     refused = [each for each in sent if each.refusal in (Refusal.RBAC, Refusal.ESCALATION)]
     rights = _refused_rights(facts, proven=bool(sent))
+    unread = _unread(facts)
     if refused or rights:
         what = [f"{each.object}: {each.message or each.status}" for each in refused] + [
             f"no right to {r}" for r in rights
         ]
         cause = Refusal.ESCALATION if any(each.refusal is Refusal.ESCALATION for each in refused) else Refusal.RBAC
         return failed("; ".join(what), cause, _request(refused, rights))
+    if unread:
+        return unknown(
+            f"may not be read, so that other checks cannot know: {', '.join(unread)}",
+            Refusal.RBAC,
+            _request([], unread),
+            Who.CLUSTER_ADMIN,
+        )
     untried = [each for each in sent if each.refusal in (Refusal.NO_DRY_RUN, Refusal.NO_ANSWER)]
     if untried:
         told = "; ".join(f"{each.object}: {each.message or each.status}" for each in untried)
@@ -137,10 +146,16 @@ def _refused_rights(facts: Facts, *, proven: bool) -> list[str]:
         verb, resource = review.text("verb"), review.text("resource")
         if _is_needed(verb, resource, proven=proven) and not review.flag("allowed"):
             found.append(f"{verb} {resource}")
+    return list(dict.fromkeys(found))
+
+
+def _unread(facts: Facts) -> list[str]:
+    """Lists that checks need and that were refused when they were asked for."""
+    found = []
     for text in facts.texts_or_none("access", "forbidden"):
         verb, _, rest = text.partition(" ")
         resource = rest.split()[0].split(".")[0] if rest else ""
-        if _is_needed(verb, resource, proven=proven):
+        if verb in _VERBS_READ and resource in _READ:
             found.append(f"{verb} {resource}")
     return list(dict.fromkeys(found))
 

@@ -34,7 +34,7 @@ _SIGN_IN_FIRST: Final = (200, 301, 302, 307, 308, 401)
 def charts(facts: Facts, config: Config) -> Finding:
     """Helm runs on the machine that runs the command, so it is asked from here; what a node reaches does not count.
 
-    - dns, tcp, tls, proxy, http: the step that did not work.
+    - dns, tcp, tls, proxy, timeout, http: the step that did not work.
     """
     way = way_named("charts", config)
     if way.idle:
@@ -301,7 +301,11 @@ def _check(name: str, title: str, row: str, judge: Judge, *, disables: tuple[str
     )
 
 
-_CAUSES: Final = {"product-images": (*_STEPS, "blob-host"), "charts": ("dns", "tcp", "tls", "proxy", "timeout", "http")}
+_CAUSES: Final = {
+    "product-images": (*_STEPS, "blob-host"),
+    "charts": ("dns", "tcp", "tls", "proxy", "timeout", "http"),
+    "metrics": tuple(step for step in _STEPS if step != "http"),
+}
 _MORE: Final = {
     "product-images": ("registry.blob",),
     "metrics": ("remote_write",),

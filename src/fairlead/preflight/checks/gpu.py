@@ -70,13 +70,14 @@ def _lies() -> Finding:
 
 def _gpu_node(node: Facts) -> Finding:
     node.need("allocatable")
-    have = offered(node) or 0
+    if (have := offered(node)) is None:
+        return unknown("what it offers is not known")
     if not have:
         cards = node.maybe_number("pci_nvidia")
         told = f"{cards:g} GPUs on the PCI bus" if cards else "a GPU"
         return failed(f"{told}, none is offered to pods", "not-offered", _NEXT)
     missing = [label for label in _TYPE_LABELS if label not in node.keys("labels")]
-    cards, whole = node.number("pci_nvidia"), node.maybe_number("allocatable", GPU) or 0
+    cards, whole = node.number("pci_nvidia"), float(node.or_else(0, "allocatable", GPU))
     split = any(key.startswith(MIG) or key.startswith(f"{GPU}.") for key in node.keys("allocatable"))
     if missing:
         ran = " and a test pod ran" if node.maybe_flag("gpu_pod", "ran") else ""
@@ -212,7 +213,7 @@ def gpu_sharing(facts: Facts, config: Config) -> Finding:
 
 def _sharing(node: Facts) -> Finding:
     node.need("allocatable")
-    name, whole = node.text("name"), node.maybe_number("allocatable", GPU) or 0
+    name, whole = node.text("name"), float(node.or_else(0, "allocatable", GPU))
     shared = sum(
         node.number("allocatable", key)
         for key in node.keys("allocatable")

@@ -55,7 +55,13 @@ class State:
 def has_cards(node: Facts) -> bool | None:
     """Whether it has GPUs; None where nothing tells."""
     cards = node.maybe_number("pci_nvidia")
-    if cards or offered(node) or node.maybe_flag("gpu_pod", "ran") or is_labelled(node):
+    if (
+        cards
+        or offered(node)
+        or node.maybe_number("nvml_devices")
+        or node.maybe_flag("gpu_pod", "ran")
+        or is_labelled(node)
+    ):
         return cards != 0 or bool(offered(node))
     return False if cards == 0 else None
 
@@ -74,7 +80,9 @@ def offered(node: Facts) -> float | None:
     if not node.known("allocatable"):
         return None
     names = [key for key in node.maybe_keys("allocatable") if key.startswith((GPU, MIG))]
-    return sum(node.maybe_number("allocatable", key) or 0.0 for key in names)
+    if not all(node.known("allocatable", key) for key in names):
+        return None
+    return sum(node.number("allocatable", key) for key in names)
 
 
 def gpu_roster(facts: Facts) -> Roster:
@@ -276,7 +284,9 @@ def _not_tolerated(node: Facts, facts: Facts) -> tuple[str, ...]:
 
 def _offered(node: Facts) -> Finding:
     node.need("allocatable")
-    if offered(node):
+    if (have := offered(node)) is None:
+        return unknown("what it offers is not known")
+    if have:
         return passed("GPUs are offered")
     return failed(
         "a GPU on the PCI bus, and none is offered to pods", "not-offered", f"kubectl describe node {node.text('name')}"

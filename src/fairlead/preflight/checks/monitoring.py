@@ -154,8 +154,9 @@ def _label(wanted: str) -> str:
 
 
 def _comes_with_us(facts: Facts, config: Config) -> Finding | None:
-    """Before the installation the bundled Prometheus is not there to be asked."""
-    if config.prometheus.mode == "bundled" and facts.maybe_flag("run", "after_install") is not True:
+    """Before the installation the bundled Prometheus is not there to be asked, so that nothing is said of metrics."""
+    asked = facts.maybe_flag("run", "after_install") is True or not facts.left_out("metrics")
+    if config.prometheus.mode == "bundled" and not asked:
         return not_needed("it comes with the product; asked again after the installation")
     return None
 
@@ -275,7 +276,7 @@ def remote_write(facts: Facts, config: Config) -> Finding:
     - unreachable: no answer; egress-metrics says at which step.
     - dropped: it said yes, and the sample is not there.
     """
-    if not config.remote_write.url:
+    if not config.remote_write.url and facts.left_out("remote_write"):
         return not_needed("remote_write.url is not set")
     if error := facts.maybe_text("remote_write", "error"):
         return failed(f"no answer: {error}", "unreachable", "See egress-metrics for what to ask for", Who.NETWORK)

@@ -42,7 +42,7 @@ def _connected(name: str, blamed: Mapping[str, list[str]], facts: Facts) -> Find
             f"Ask for: pod traffic to and from {name}, all ports; or mend its network plug-in",
             Who.NETWORK,
         )
-    if name in facts.maybe_keys("connectivity"):
+    if not facts.left_out("connectivity", name):
         return _others(name, facts)
     if facts.flag("probes", name, "egress_ok"):
         return passed("its pods have a network")
@@ -134,7 +134,7 @@ def dns(facts: Facts, config: Config) -> Finding:
 
 
 def _names(name: str, facts: Facts, config: Config) -> Finding:
-    if name in facts.maybe_keys("dns"):
+    if not facts.left_out("dns", name):
         return _resolved(facts.at("dns", name), config)
     if probe_state(name, facts) not in (*_ENDED, None):
         return unknown(why_no_probe(name, facts))

@@ -63,6 +63,7 @@ def registry_pull(facts: Facts, config: Config) -> Finding:
     - rate: the limit of pulls without sign-in is used up; give a pull secret or a mirror.
     - cached: the image was there already, so nothing was proven.
     - platform: no image for the node's architecture.
+    - timeout, other: what the registry or the runtime said is quoted.
     """
     if config.registry.local_images:
         return not_needed("images are on the nodes already and are never pulled")

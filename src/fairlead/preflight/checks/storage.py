@@ -186,7 +186,8 @@ def shared_volume(facts: Facts, config: Config) -> Finding:
     - other-content: another node sees something else.
     - slow: a write is seen elsewhere after more than five seconds only.
     """
-    if not (config.storage.shared_class or config.storage.shared_claim or config.storage.nfs):
+    configured = config.storage.shared_class or config.storage.shared_claim or config.storage.nfs
+    if not configured and facts.left_out("shared_volume_trial"):
         return not_needed("no shared class, claim or export is configured")
     if refused := _not_served(facts):
         return refused

@@ -20,7 +20,7 @@ nodes[].taints[].effect | word=no taints | NoSchedule, PreferNoSchedule, NoExecu
 nodes[].provider_id | provider | spec.providerID | A: nodes
 nodes[].addresses[] | address | internal addresses | A: nodes
 nodes[].capacity.<resource> | number | what it has: cores, bytes, devices | A: nodes
-nodes[].allocatable.<resource> | number | what pods may have | A: nodes
+nodes[].allocatable.<resource> | number=none of it | what pods may have | A: nodes
 nodes[].requested.<resource> | number=what is free is not judged | sum of the requests of its pods | A: pods of all namespaces, else unknown
 nodes[].free_disk_bytes | number | free on the disk of the kubelet's folder | N: statfs, or kubelet's /stats/summary
 nodes[].heartbeat_age_seconds | number | age of the last status; five minutes are usual | A: nodes
