@@ -1,6 +1,6 @@
 """The rights of the chart's accounts: each role, as a process with its own account, is refused nothing, and has nothing it does not use.
 
-The node's agent, which needs a kubelet:
+On both versions of Kubernetes: neither asks of the roles what the other does not. The node's agent, which needs a kubelet:
 `tests/realcluster/test_node_rights.py`.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.kubernetes import binding
-from tests.kubernetes.conftest import CLOCK
+from tests.kubernetes.conftest import CLOCK, ON_EACH
 from tests.kubernetes.processes import processes, until
 from tests.kubernetes.rights import Right, granted, used
 from tests.kubernetes.test_chart import CHART, Helm
@@ -35,7 +35,7 @@ from fairlead.objects.json import JsonObject
 from fairlead.objects.meta import ObjectMeta
 from fairlead.wire.explain import AUDIENCE
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.slow, pytest.mark.timeout(900), ON_EACH]
 
 _READ = {
     "apps": ("deployments", "replicasets", "daemonsets", "statefulsets"),
@@ -81,10 +81,10 @@ class Rights:
 
 
 @pytest.fixture
-def server() -> Iterator[ApiServer]:
+def server(request: pytest.FixtureRequest) -> Iterator[ApiServer]:
     """One that knows nothing of us yet, and notes every call."""
     try:
-        with api_server(audit=True) as running:
+        with api_server(version=request.param, audit=True) as running:
             yield running
     except Unavailable as reason:
         pytest.skip(str(reason))
