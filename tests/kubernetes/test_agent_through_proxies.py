@@ -80,7 +80,12 @@ class Served(Product):
         log = self.run("logs", name, "-p", PROJECT)
         assert log.returncode != 0, "the node has no kubelet"
         assert "no preferred addresses found" in log.stderr, "the API server's own words"
-        self.ok("delete", name, f"{name}-big", "-p", PROJECT)
+        self.ends(name, f"{name}-big")
+
+    def ends(self, *names: str) -> None:
+        """The workloads are deleted, and gone from the cluster."""
+        self.ok("delete", *names, "-p", PROJECT)
+        until(lambda: not self.json("list", "-p", PROJECT))
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +129,11 @@ async def _prepared(server: ApiServer, node: str) -> str:
 
 
 async def _left(server: ApiServer, node: str) -> None:
+    """What schedulers of later tests would see."""
     async with _transport(server) as transport:
-        await Client(transport, CLOCK, Random(5), Limits(call=10, watch=60)).delete(kinds.NODE, node)
+        client = Client(transport, CLOCK, Random(5), Limits(call=10, watch=60))
+        for kind, name in ((kinds.NODE, node), (kinds.PROJECT, PROJECT), (kinds.DEPARTMENT, "default")):
+            await client.delete(kind, name)
 
 
 def _dialled(process: Process) -> set[int]:
@@ -147,7 +155,7 @@ def test_work_goes_the_whole_way_through_a_proxy_that_wants_a_password(product: 
         product.submit("meanwhile", "-g", "1")
         with tinyproxy(tmp_path, [product.port], CREDENTIALS, at=("127.0.0.1", port)):
             until(lambda: product.json("describe", "meanwhile", "-p", PROJECT)["phase"] == "Initializing")
-        product.ok("delete", "meanwhile", "-p", PROJECT)
+            product.ends("meanwhile")
 
 
 def test_work_goes_the_whole_way_through_a_proxy_that_opens_tls(product: Served, tmp_path: Path) -> None:
