@@ -116,6 +116,7 @@ def _api_server(programs: Programs, folder: Path, address: str) -> list[str]:
         f"--kubelet-certificate-authority={folder / 'ca.crt'}",
         "--kubelet-preferred-address-types=InternalIP",
         *audit_flags(folder, folder / "audit.log", AUDITED),
+        "--audit-log-maxbackup=1",
     ]
 
 
