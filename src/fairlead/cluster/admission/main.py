@@ -70,7 +70,7 @@ class Admission:
         return (
             f"a certificate that is valid: the one in {self._folder} ended at {text_of(self._ends)}, so the API server trusts"
             " no answer and makes no pods in projects. The controllers renew the secret fairlead-webhook when they start,"
-            " and every hour: see whether they run"
+            " and every hour, or cert-manager does where the chart was told to use it: see whether they run"
         )
 
     async def run(self) -> None:
