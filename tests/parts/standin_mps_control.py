@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """A stand-in for NVIDIA's `nvidia-cuda-mps-control`: no GPU, no CUDA, only the part of its behaviour that the node agent relies on.
 
 `-f` is the daemon, in the foreground: it listens in CUDA_MPS_PIPE_DIRECTORY until it is told to quit. Without words it hands the
