@@ -153,6 +153,7 @@ def test_when_the_nodes_agent_dies_its_daemons_do_and_that_is_said(with_mps: Ins
     node = runs(with_mps, "half")
     until(lambda: said(with_mps, "half") == ("memory", ""), 30)
     where = f"--field-selector=spec.nodeName={node.name}"
-    with_mps.kubectl("-n", "fairlead-node", "delete", "pod", where, "--all", "--wait=false")
+    done = with_mps.kubectl("-n", "fairlead-node", "delete", "pod", where, "--wait=false")
+    assert done.returncode == 0, done.stderr
     until(lambda: said(with_mps, "half")[0] == "none", 30)
     until(lambda: "the MPS daemon of its GPU only since" in said(with_mps, "half")[1], 120)
