@@ -107,6 +107,7 @@ async def rights(server: ApiServer, tmp_path: Path) -> AsyncIterator[Rights]:
             product.sign_in(until(lambda: _access_key(product.url)))
             made = product.json("cluster", "create", "here")
             values = f"agent.url={product.url},agent.cluster={made['uuid']},agent.secret={made['client_secret']}"
+            values += ",node.mps.enabled=true"
             program.ok(
                 "install", "fairlead", str(CHART), "-n", "fairlead", "--create-namespace", "--no-hooks", "--set", values
             )
@@ -118,6 +119,7 @@ async def rights(server: ApiServer, tmp_path: Path) -> AsyncIterator[Rights]:
             cluster.settings["controllers"] = {"webhookNames": ["127.0.0.1"]}
             cluster.settings["reservation"] = {"image": "pause"}
             cluster.settings["scheduler"] = {"explainPort": explain}
+            cluster.settings["mps"] = {"pods": "asked"}
             for role in ("controllers", "scheduler", "agent"):
                 cluster.start(role, FAIRLEAD_KUBE_KUBECONFIG=accounts[role])
             await _certificate(client, tmp_path)

@@ -26,6 +26,7 @@ from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Invalid
 from fairlead.runtime.listening import listening
 from fairlead.runtime.logs import logger
+from fairlead.workloads.mps import Choice
 
 _LOOK_SECONDS = 10.0
 """How often the files of the certificate are looked at: they are renewed while the server runs."""
@@ -42,6 +43,8 @@ class AdmissionOptions(Struct, frozen=True, kw_only=True):
     """Names by which pods ask for our scheduler."""
     trusted: tuple[str, ...] = ("system:serviceaccount:fairlead:",)
     """User names of the product itself, or what they begin with: their pods are not refused."""
+    mps: Choice = "off"
+    """Whose memory is enforced by MPS."""
 
 
 class Admission:
@@ -159,6 +162,7 @@ class Admission:
             before=review.read_pod(asked.old_object),
             is_ours=asked.user_info.get("username", "").startswith(self._options.trusted),
             place=place,
+            mps=self._options.mps,
         )
 
     def _completed(self, asked: _Asked) -> JsonObject:
