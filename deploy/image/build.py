@@ -118,10 +118,10 @@ def _dependencies(folder: Path) -> None:
 
 
 def _install(into: Path, *what: str) -> None:
-    """Wheels for the image's Python, whatever runs this."""
+    """Wheels for the image's Python, whatever runs this; of several, the one that pip takes there: for the newest system."""
     _, machine = MACHINES[platform.machine()]
     platforms = [
-        f"--platform={p}_{machine}" for p in ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
+        f"--platform={p}_{machine}" for p in ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
     ]
     _run(
         *(

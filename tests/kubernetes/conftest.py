@@ -33,7 +33,7 @@ NUMBERS = itertools.count(1)
 
 
 ON_EACH = pytest.mark.parametrize("server", [NEWEST, OLDER], indirect=True)
-"""For tests of what differs between versions of Kubernetes; all others run on the newest alone."""
+"""For tests of what may differ between versions of Kubernetes; all others run on the newest alone."""
 
 
 @pytest.fixture(scope="session")

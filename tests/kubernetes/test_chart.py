@@ -173,3 +173,32 @@ def _replicas(folder: Path) -> str:
     path = "jsonpath={.spec.replicas}"
     done = subprocess.run([*command, "fairlead-scheduler", "-o", path], capture_output=True, text=True, check=True)
     return done.stdout
+
+
+def test_mps_is_off_unless_asked_for_and_then_the_node_agent_may_what_its_daemons_need(program: Helm) -> None:
+    plain, on = (_node_agent(program, *words) for words in ((), ("--set", "node.mps.enabled=true,node.mps.pods=all")))
+    assert ("hostPID" in plain["spec"], on["spec"]["hostPID"]) == (False, True)
+    (before,), (after,) = plain["spec"]["containers"], on["spec"]["containers"]
+    assert before["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert after["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["SETUID", "SETGID", "KILL"]}
+    assert after["securityContext"]["allowPrivilegeEscalation"] is False
+    added = [m for m in after["volumeMounts"] if m not in before["volumeMounts"]]
+    assert [(m["mountPath"], m.get("subPath")) for m in added] == [("/run/fairlead/mps", None), ("/dev/shm", "shm")]
+
+
+@pytest.mark.parametrize(("values", "pods"), [((), "off"), (("--set", "node.mps.enabled=true"), "asked")])
+def test_all_roles_are_told_the_same_of_mps_and_the_controllers_may_make_its_volumes(
+    program: Helm, values: tuple[str, ...], pods: str
+) -> None:
+    objects = program.objects(*values)
+    told = [o["data"]["settings.yaml"] for o in objects if o["metadata"]["name"].endswith("-settings")]
+    assert [f'mps: {{pods: "{pods}", nodeNamespace: fairlead-node}}' in text for text in told] == [True, True]
+    (role,) = (o for o in objects if o["kind"] == "ClusterRole" and o["metadata"]["name"] == "fairlead-controllers")
+    may = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    assert (("persistentvolumes", "create") in may) is (pods != "off")
+
+
+def _node_agent(program: Helm, *words: str) -> dict[str, Any]:
+    """The pods of the nodes' agents."""
+    (found,) = (o for o in program.objects(*words) if o["kind"] == "DaemonSet")
+    return dict(found["spec"]["template"])

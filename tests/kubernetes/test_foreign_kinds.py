@@ -1,5 +1,6 @@
 """Pods of other people's kinds on a real API server: made here as their controllers make them, grouped and placed by our roles.
 
+On both versions of Kubernetes: Jobs, ReplicaSets and StatefulSets are the same v1 there, and so are definitions of kinds of others.
 With the controllers that Kubernetes has itself: `tests/realcluster/test_foreign_kinds.py`.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-from tests.kubernetes.conftest import served
+from tests.kubernetes.conftest import ON_EACH, served
 from tests.kubernetes.roles import Team, a_team, reference, until
 
 from fairlead.kube.errors import AlreadyExists
@@ -22,7 +23,7 @@ from fairlead.objects.kai import PodGroup
 from fairlead.objects.kinds import CUSTOM_RESOURCE_DEFINITION, Kind, foreign
 from fairlead.workloads.table import TABLE
 
-pytestmark = pytest.mark.kubernetes
+pytestmark = [pytest.mark.kubernetes, ON_EACH]
 VERSIONS = {"jobset.x-k8s.io": "v1alpha2", "kubeflow.org": "v1"}
 BUILT_IN = ("apps", "batch")
 CUSTOM = [row for row in TABLE.values() if row.group not in BUILT_IN]

@@ -1,4 +1,8 @@
-"""The rights of the chart's accounts: each role, as a process with its own account, is refused nothing, and has nothing it does not use."""
+"""The rights of the chart's accounts: each role, as a process with its own account, is refused nothing, and has nothing it does not use.
+
+On both versions of Kubernetes: neither asks of the roles what the other does not. The node's agent, which needs a kubelet:
+`tests/realcluster/test_node_rights.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,9 @@ from typing import Any
 
 import pytest
 from tests.kubernetes import binding
-from tests.kubernetes.conftest import CLOCK
-from tests.kubernetes.processes import Cluster, processes, until
+from tests.kubernetes.conftest import CLOCK, ON_EACH
+from tests.kubernetes.processes import processes, until
+from tests.kubernetes.rights import Right, granted, used
 from tests.kubernetes.test_chart import CHART, Helm
 from tests.kubernetes.test_role_processes import Product, _a_node, _access_key, served_settings
 from tests.parts.apiserver import ApiServer, api_server, free_ports
@@ -30,10 +35,7 @@ from fairlead.objects.json import JsonObject
 from fairlead.objects.meta import ObjectMeta
 from fairlead.wire.explain import AUDIENCE
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.slow, pytest.mark.timeout(900)]
-
-Right = tuple[str, str, str]
-"""(API group, resource or resource/subresource, verb)."""
+pytestmark = [pytest.mark.kubernetes, pytest.mark.slow, pytest.mark.timeout(900), ON_EACH]
 
 _READ = {
     "apps": ("deployments", "replicasets", "daemonsets", "statefulsets"),
@@ -72,30 +74,17 @@ class Rights:
     def __init__(self, server: ApiServer, product: Product, client: Client) -> None:
         self.server, self.product, self.client = server, product, client
 
-    def used(self, role: str) -> tuple[set[Right], list[str]]:
+    def used(self, role: str) -> tuple[set[Right], dict[Right, str]]:
         """What the account used, and what it was refused."""
         assert self.server.audit_log is not None
-        used: set[Right] = set()
-        refused = []
-        for line in self.server.audit_log.read_text().splitlines():
-            entry = json.loads(line)
-            if (
-                entry["user"].get("username") != f"system:serviceaccount:fairlead:fairlead-{role}"
-                or "objectRef" not in entry
-            ):
-                continue
-            ref = entry["objectRef"]
-            resource = "/".join(filter(None, (ref.get("resource", ""), ref.get("subresource", ""))))
-            if entry["responseStatus"]["code"] == 403:
-                refused.append(f"{entry['verb']} {ref.get('apiGroup', '')}/{resource} {ref.get('name', '')}")
-            used.add((ref.get("apiGroup", ""), resource, entry["verb"]))
-        return used, refused
+        return used(self.server.audit_log, f"system:serviceaccount:fairlead:fairlead-{role}")
 
 
 @pytest.fixture
-def server() -> Iterator[ApiServer]:
+def server(request: pytest.FixtureRequest) -> Iterator[ApiServer]:
+    """One that knows nothing of us yet, and notes every call."""
     try:
-        with api_server(audit=True) as running:
+        with api_server(version=request.param, audit=True) as running:
             yield running
     except Unavailable as reason:
         pytest.skip(str(reason))
@@ -118,6 +107,7 @@ async def rights(server: ApiServer, tmp_path: Path) -> AsyncIterator[Rights]:
             product.sign_in(until(lambda: _access_key(product.url)))
             made = product.json("cluster", "create", "here")
             values = f"agent.url={product.url},agent.cluster={made['uuid']},agent.secret={made['client_secret']}"
+            values += ",node.mps.enabled=true"
             program.ok(
                 "install", "fairlead", str(CHART), "-n", "fairlead", "--create-namespace", "--no-hooks", "--set", values
             )
@@ -129,6 +119,7 @@ async def rights(server: ApiServer, tmp_path: Path) -> AsyncIterator[Rights]:
             cluster.settings["controllers"] = {"webhookNames": ["127.0.0.1"]}
             cluster.settings["reservation"] = {"image": "pause"}
             cluster.settings["scheduler"] = {"explainPort": explain}
+            cluster.settings["mps"] = {"pods": "asked"}
             for role in ("controllers", "scheduler", "agent"):
                 cluster.start(role, FAIRLEAD_KUBE_KUBECONFIG=accounts[role])
             await _certificate(client, tmp_path)
@@ -172,14 +163,13 @@ async def test_each_account_may_do_what_its_role_does_and_nothing_else(rights: R
         assert product.run(verb, "seven", "gang", "desk", "-p", "team").returncode == 0
     until(lambda: "gang" not in product.run("list", "-p", "team").stdout)
 
-    granted = _granted(rights.product.cluster)
+    may = granted(product.cluster.folder / "kubeconfig", ROLES)
     told = []
     for role in ROLES:
-        used, refused = rights.used(role)
-        told += [f"{role} was refused: {what}" for what in sorted(set(refused))]
+        did, refused = rights.used(role)
+        told += [f"{role} was refused: {right} {name}" for right, name in sorted(refused.items())]
         told += [
-            f"{role} has and never used: {right}"
-            for right in sorted(granted[role] - used - UNSEEN.get(role, {}).keys())
+            f"{role} has and never used: {right}" for right in sorted(may[role] - did - UNSEEN.get(role, {}).keys())
         ]
     assert not told, "\n".join(told)
 
@@ -224,27 +214,6 @@ def _evicted(product: Product, least: int) -> bool:
 def _submit(product: Product, name: str, *words: str, project: str = "team") -> None:
     done = product.run("submit", name, "-p", project, "-i", "x", *words, "--", "sleep", "600")
     assert done.returncode == 0, (done.stderr, product.cluster.logs())
-
-
-def _granted(cluster: Cluster) -> dict[str, set[Right]]:
-    """What the accounts of the chart may do, by role, as the API server has it."""
-    command = [
-        "kubectl",
-        "--kubeconfig",
-        str(cluster.folder / "kubeconfig"),
-        "get",
-        "clusterroles,roles",
-        "-A",
-        "-o",
-        "json",
-    ]
-    items = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["items"]
-    found: dict[str, set[Right]] = {role: set() for role in ROLES}
-    for item in items:
-        role = item["metadata"]["name"].removeprefix("fairlead-")
-        for rule in item["rules"] or () if role in found and item["metadata"]["name"] != role else ():
-            found[role] |= {(g, r, v) for g in rule["apiGroups"] for r in rule["resources"] for v in rule["verbs"]}
-    return found
 
 
 def _apply(folder: Path, program: Helm, values: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -201,13 +202,14 @@ async def _agent_token(client: Client, real: Transport) -> str:
     return str(json.loads(answer.body)["status"]["token"])
 
 
-def _access_key(url: str) -> dict[str, str] | None:
-    """A key of the administrator, by password; None while the control plane does not answer."""
+def _access_key(url: str, ca: Path | None = None) -> dict[str, str] | None:
+    """A key of the administrator, by password; None while the control plane does not answer. `ca`: its authority."""
+    context = ssl.create_default_context(cafile=ca) if ca else None
 
     def post(path: str, body: dict[str, str], token: str = "") -> Any:
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         request = urllib.request.Request(url + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
             return json.loads(answer.read())
 
     try:

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def api_server(*, version: str = NEWEST, audit: bool = False, extra: tuple[str, 
         launch = kube_apiserver_command(server, folder, etcd_port, "127.0.0.1", port)
         commands = {
             "etcd": etcd_command(etcd, folder, etcd_port, peer_port),
-            "api": [*launch, *_ALONE, *_audit(folder, audit_log), *extra],
+            "api": [*launch, *_ALONE, *(audit_flags(folder, audit_log) if audit_log else ()), *extra],
         }
         for name, command in commands.items():
             with (folder / f"{name}.log").open("wb") as log:
@@ -154,6 +154,15 @@ def kube_apiserver_command(server: Path, folder: Path, etcd_port: int, address: 
     ]
 
 
+def audit_flags(folder: Path, log: Path, users: Sequence[str] = ()) -> list[str]:
+    """Give the flags by which an API server notes every call of these users, or of everybody, in that log."""
+    policy = folder / "audit.json"
+    rules: list[dict[str, object]] = [{"level": "Metadata", **({"users": list(users)} if users else {})}]
+    written = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": rules}
+    policy.write_text(json.dumps(written))
+    return [f"--audit-policy-file={policy}", f"--audit-log-path={log}", "--audit-log-mode=blocking"]
+
+
 def kube_scheduler_command(scheduler: Path, kubeconfig: Path, port: int, calls: int = 100) -> list[str]:
     """Give the command of Kubernetes' own scheduler, alone of its kind. `calls`: as many a second are allowed it."""
     return [
@@ -167,15 +176,6 @@ def kube_scheduler_command(scheduler: Path, kubeconfig: Path, port: int, calls: 
         f"--kube-api-qps={calls}",
         f"--kube-api-burst={calls}",
     ]
-
-
-def _audit(folder: Path, log: Path | None) -> list[str]:
-    if log is None:
-        return []
-    policy = folder / "audit.json"
-    rules = [{"level": "Metadata", "omitStages": ["RequestReceived"]}]
-    policy.write_text(json.dumps({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules}))
-    return [f"--audit-policy-file={policy}", f"--audit-log-path={log}", "--audit-log-mode=blocking"]
 
 
 def _wait_ready(server: ApiServer, processes: list[subprocess.Popen[bytes]]) -> None:

@@ -1,10 +1,10 @@
-"""Builds Kubernetes components for the tests from the Go module proxy, once per set of inputs.
+"""Builds Kubernetes components, and cert-manager, for the tests from the Go module proxy, once per set of inputs.
 
 `python -m tests.parts.build [part ...]` builds what is missing and prints where it is. A part is a component, `kubelet`, or
-one of an older Kubernetes, `kube-apiserver@1.24.17`. A binary is kept under `$XDG_CACHE_HOME/fairlead/parts` (`~/.cache` by
+one of another version, `kube-apiserver@1.24.17`. A binary is kept under `$XDG_CACHE_HOME/fairlead/parts` (`~/.cache` by
 default), named by a hash of everything it is made from; Go's own caches go into a temporary folder and are removed: several
 parts of one version built with one such folder compile what they share once. On two cores a kube-apiserver takes three to
-nine minutes, and each of the others half a minute or a minute after it.
+nine minutes, and each of the others half a minute or a minute after it; cert-manager, alone, four to eight.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NEWEST, OLDER = "1.34.3", "1.24.17"
+CERT_MANAGER = "1.21.2"
 _HERE = Path(__file__).parent
-_SOURCES = {NEWEST: _HERE / "kubernetes", OLDER: _HERE / "kubernetes-1.24"}
+_SOURCES = {
+    NEWEST: _HERE / "kubernetes",
+    OLDER: _HERE / "kubernetes-1.24",
+    CERT_MANAGER: _HERE / "cert-manager",
+}
 
 
 class Unavailable(Exception):
@@ -38,7 +43,7 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class Part:
-    """A component of one version of Kubernetes."""
+    """A component of one version of Kubernetes, or cert-manager in its own."""
 
     component: str
     version: str = NEWEST
@@ -60,7 +65,7 @@ PARTS = tuple(
 def binary(part: Part, caches: Path | None = None) -> Path:
     """Give a built part, building it when it is not in the cache. `caches`: a folder for Go's, to share.
 
-    Raises: Unavailable without Go, RuntimeError when Go fails.
+    Raises: Unavailable without Go or with one that is too old, RuntimeError when Go fails.
     """
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     built = sorted(cache_folder().glob(f"{part.component}-{_inputs(part)}-*"))
@@ -114,6 +119,8 @@ def _compile(go: str, part: Part, target: Path, scratch: Path) -> None:
     done = subprocess.run(
         [*command, f"./cmd/{part.component}"], cwd=part.source, env=env, capture_output=True, text=True
     )
+    if "requires go >=" in done.stderr:
+        raise Unavailable(f"{part} needs a newer Go: {done.stderr.strip()[-200:]}")
     if done.returncode:
         raise RuntimeError(f"{part} could not be built: {done.stderr[-800:]}")
     half = target.with_suffix(".part")

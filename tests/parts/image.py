@@ -15,7 +15,7 @@ from tests.parts.debian import program
 ROOT = Path(__file__).parents[2]
 NAME = "localhost/fairlead:test"
 _KEPT_SECONDS = 24 * 3600.0
-_UNREACHED = (
+UNREACHED = (
     "Failed to fetch",
     "Could not connect",
     "Could not resolve",
@@ -46,7 +46,7 @@ def build(target: Path) -> None:
     part = target.with_suffix(".part")
     command = [sys.executable, str(ROOT / "deploy" / "image" / "build.py"), str(part), "--name", NAME]
     done = subprocess.run(command, capture_output=True, text=True)
-    if any(word in done.stderr for word in _UNREACHED):
+    if any(word in done.stderr for word in UNREACHED):
         raise Unavailable(f"what the image is made of could not be fetched: {done.stderr[-400:]}")
     if done.returncode:
         raise RuntimeError(f"the image could not be built: {done.stderr[-2000:]}")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.parts import podman, postgres, proxies, registry
+from tests.parts import certmanager, podman, postgres, proxies, registry
 from tests.parts.build import OLDER, Part, Unavailable, binary, shared_caches
 from tests.parts.cluster import programs
 from tests.parts.debian import program
@@ -36,6 +36,7 @@ def main() -> None:
         _tell("package postgresql", postgres.install)
     cluster_parts()
     _tell(f"kube-apiserver {OLDER} (built once, some minutes)", partial(binary, Part("kube-apiserver", OLDER)))
+    _tell(f"{certmanager.PART} (built once, some minutes)", certmanager.parts)
     for major in (3, 4):
         _tell(f"Helm {major} (built once, some minutes)", partial(helm, major))
 

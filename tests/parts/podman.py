@@ -24,14 +24,7 @@ def engine(folder: Path) -> Mapping[str, str]:
     busybox = [program(*words) for words in PROGRAMS][-1]
     if os.geteuid() != 0:
         raise Unavailable("the tests of containers need root")
-    env = {
-        **os.environ,
-        "CONTAINERS_CONF": f"{folder}/containers.conf",
-        "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf",
-    }
-    store = f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/storage"\nrunroot = "{folder}/run"\n'
-    (folder / "storage.conf").write_text(store)
-    _settings(folder, *_RUNTIMES[0])
+    env = alone(folder)
     _import(folder, busybox, env)
     reasons = []
     for runtime, groups in _RUNTIMES:
@@ -41,6 +34,15 @@ def engine(folder: Path) -> Mapping[str, str]:
             return env
         reasons.append(f"{runtime}, control groups {groups}: {done.stderr.strip()[-200:]}")
     raise Unavailable(f"podman cannot run a container here: {'; '.join(reasons)}")
+
+
+def alone(folder: Path) -> Mapping[str, str]:
+    """Give the environment in which `podman` uses only `folder`; nothing is tried."""
+    store = f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/storage"\nrunroot = "{folder}/run"\n'
+    (folder / "storage.conf").write_text(store)
+    _settings(folder, *_RUNTIMES[0])
+    files = {"CONTAINERS_CONF": "containers.conf", "CONTAINERS_STORAGE_CONF": "storage.conf"}
+    return {**os.environ, **{variable: f"{folder}/{name}" for variable, name in files.items()}}
 
 
 def holds_limits(env: Mapping[str, str]) -> bool:

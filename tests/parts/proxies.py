@@ -1,4 +1,4 @@
-"""Real proxies from Debian's packages: tinyproxy, and squid that opens TLS with an authority of its own."""
+"""Real proxies from Debian's packages: tinyproxy, squid that opens TLS with an authority of its own, and socat as the end of TLS."""
 
 from __future__ import annotations
 
@@ -19,24 +19,29 @@ from tests.parts.debian import program
 
 TINYPROXY = ("tinyproxy", "tinyproxy-bin")
 SQUID = ("squid", "squid-openssl")
-PROGRAMS = (TINYPROXY, SQUID)
+SOCAT = ("socat", "socat")
+PROGRAMS = (TINYPROXY, SQUID, SOCAT)
 _PATIENCE = 15.0
+_HERE = "127.0.0.1"
 
 
 @contextmanager
-def tinyproxy(folder: Path, ports: Sequence[int], credentials: str = "") -> Iterator[int]:
-    """The port of a proxy that connects to those ports only, for whoever has `USER:PASSWORD`."""
-    (port,) = free_ports(1)
-    lines = [f"Port {port}", "Listen 127.0.0.1", "Timeout 60", "LogLevel Connect", "MaxClients 50"]
+def tinyproxy(
+    folder: Path, ports: Sequence[int], credentials: str = "", at: tuple[str, int] = (_HERE, 0)
+) -> Iterator[int]:
+    """The port of a proxy that connects to those ports only, for whoever has `USER:PASSWORD`. `at`: 0 for a free port."""
+    host, port = at[0], at[1] or free_ports(1)[0]
+    lines = [f"Port {port}", f"Listen {host}", "Timeout 60", "LogLevel Connect", "MaxClients 50"]
     lines += [f"ConnectPort {allowed}" for allowed in ports]
     lines += [f"BasicAuth {credentials.replace(':', ' ')}"] if credentials else []
     (folder / "tinyproxy.conf").write_text("\n".join(lines) + "\n")
-    with _running([str(_found(TINYPROXY)), "-d", "-c", str(folder / "tinyproxy.conf")], folder / "tinyproxy.log", port):
+    command = [str(_found(TINYPROXY)), "-d", "-c", str(folder / "tinyproxy.conf")]
+    with _running(command, folder / "tinyproxy.log", (host, port)):
         yield port
 
 
 @contextmanager
-def squid(folder: Path, trusts: Path) -> Iterator[tuple[int, Path]]:
+def squid(folder: Path, trusts: Path, host: str = _HERE) -> Iterator[tuple[int, Path]]:
     """(port, certificate of its authority) of a proxy that opens the TLS of everything. `trusts`: authority of the targets."""
     found = _found(SQUID)
     home = folder / "squid"
@@ -47,15 +52,28 @@ def squid(folder: Path, trusts: Path) -> Iterator[tuple[int, Path]]:
     helper = "/usr/lib/squid/security_file_certgen"
     subprocess.run([helper, "-c", "-s", str(home / "ssl_db"), "-M", "4MB"], check=True, capture_output=True)
     (port,) = free_ports(1)
-    (home / "squid.conf").write_text(_SQUID.format(port=port, home=home, helper=helper))
+    (home / "squid.conf").write_text(_SQUID.format(at=f"{host}:{port}", home=home, helper=helper))
     if os.geteuid() == 0:
         _give(home, folder)
-    with _running([str(found), "-N", "-f", str(home / "squid.conf")], folder / "squid.out", port):
+    with _running([str(found), "-N", "-f", str(home / "squid.conf")], folder / "squid.out", (host, port)):
         yield port, home / "ca.crt"
 
 
+@contextmanager
+def tls_end(folder: Path, server: tuple[str, int]) -> Iterator[tuple[int, Path]]:
+    """(port, authority) of `localhost` where TLS ends before that server: nobody off this machine reaches it without a proxy."""
+    found = _found(SOCAT)
+    certificates.write(folder, {"front": certificates.Leaf("localhost")})
+    (port,) = free_ports(1)
+    pair = f"cert={folder}/front.crt,key={folder}/front.key,verify=0"
+    listens = f"OPENSSL-LISTEN:{port},bind={_HERE},reuseaddr,fork,{pair}"
+    command = [str(found), listens, f"TCP:{server[0]}:{server[1]}"]
+    with _running(command, folder / "socat.log", (_HERE, port)):
+        yield port, folder / "ca.crt"
+
+
 _SQUID = """
-http_port 127.0.0.1:{port} ssl-bump tls-cert={home}/bump.pem generate-host-certificates=on
+http_port {at} ssl-bump tls-cert={home}/bump.pem generate-host-certificates=on
 sslcrtd_program {helper} -s {home}/ssl_db -M 4MB
 acl step1 at_step SslBump1
 ssl_bump peek step1
@@ -92,22 +110,22 @@ def _found(package: tuple[str, str]) -> Path:
 
 
 @contextmanager
-def _running(command: Sequence[str], log: Path, port: int) -> Iterator[None]:
-    with log.open("wb") as out:
+def _running(command: Sequence[str], log: Path, at: tuple[str, int]) -> Iterator[None]:
+    with log.open("ab") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     try:
-        _wait(process, log, port)
+        _wait(process, log, at)
         yield
     finally:
         stop([process])
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path, port: int) -> None:
+def _wait(process: subprocess.Popen[bytes], log: Path, at: tuple[str, int]) -> None:
     end = time.monotonic() + _PATIENCE
     while True:
         assert process.poll() is None, f"{process.args} ended: {log.read_text()[-2000:]}"
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex(at) == 0:
                 return
         assert time.monotonic() < end, f"{process.args} does not listen: {log.read_text()[-2000:]}"
         time.sleep(0.05)

@@ -178,7 +178,8 @@ def _leader_dies(role: str) -> Callable[[Installed], None]:
 
 def _node_agent_dies(installed: Installed) -> None:
     where = f"--field-selector=spec.nodeName={NODES[0]}"
-    installed.kubectl("-n", "fairlead-node", "delete", "pod", where, "--all", "--grace-period=0", "--force")
+    done = installed.kubectl("-n", "fairlead-node", "delete", "pod", where, "--grace-period=0", "--force")
+    assert done.returncode == 0, done.stderr
 
 
 def _kubelet_dies(installed: Installed) -> None:

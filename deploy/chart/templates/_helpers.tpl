@@ -130,6 +130,11 @@ spec:
 {{- end }}
 {{- end -}}
 
+{{/* Whose memory MPS enforces, for all who have a part in it. */}}
+{{- define "fairlead.mps" -}}
+mps: {pods: {{ ternary .Values.node.mps.pods "off" (and .Values.node.enabled .Values.node.mps.enabled) | quote }}, nodeNamespace: {{ .Values.node.namespace }}}
+{{- end -}}
+
 {{- define "fairlead.settings" -}}
 log:
   level: {{ .Values.logLevel }}
@@ -155,6 +160,7 @@ reservation:
   image: {{ include "fairlead.image" . | quote }}
   command: [python3, -ISc, "import signal as s; s.pthread_sigmask(s.SIG_BLOCK, {s.SIGTERM}); s.sigwait({s.SIGTERM})"]
   {{- end }}
+{{ include "fairlead.mps" . }}
 admission:
   trusted: ["system:serviceaccount:{{ .Release.Namespace }}:"]
 agent:

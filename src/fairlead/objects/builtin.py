@@ -221,6 +221,8 @@ class VolumeSpec(Wire, frozen=True, kw_only=True):
     claim_ref: ObjectReference | None = None
     node_affinity: dict[str, Any] | None = None
     nfs: dict[str, Any] | None = None
+    host_path: dict[str, Any] | None = None
+    persistent_volume_reclaim_policy: str = ""
 
 
 class PersistentVolume(Object, frozen=True, kw_only=True):

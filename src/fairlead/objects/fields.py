@@ -40,6 +40,10 @@ EVICTION_REASON: Final = "fairlead.dev/eviction-reason"
 NODE_POOL_CHOICE: Final = "fairlead.dev/node-pools"
 CHECKPOINT_AT: Final = "fairlead.dev/checkpoint-at"
 ENFORCEMENT: Final = "fairlead.dev/enforcement"
+ENFORCEMENT_REASON: Final = "fairlead.dev/enforcement-reason"
+GPU_MEMORY_LIMIT: Final = "fairlead.dev/gpu-memory-limit"
+MPS_SINCE: Final = "fairlead.dev/mps-since"
+MPS_CLAIM: Final = "fairlead.dev/mps-claim"
 DEVICES: Final = "fairlead.dev/devices"
 VISIBLE_DEVICES: Final = "fairlead.dev/visible-devices"
 GPU_PORTION: Final = "fairlead.dev/gpu-portion"
@@ -109,7 +113,31 @@ FIELDS: Final = (
     _row(EVICTION_REASON, "annotation", "pod", "why it is moved", "scheduler > controllers, agent"),
     _row(NODE_POOL_CHOICE, "annotation", "workload, pod", "node pools in order", "user, controllers > scheduler"),
     _row(CHECKPOINT_AT, "annotation", "pod", "time of the last checkpoint", "user > scheduler"),
-    _row(ENFORCEMENT, "annotation", "pod", "how its share of a device is enforced", "node > agent, cli"),
+    _row(
+        ENFORCEMENT,
+        "annotation",
+        "pod",
+        "how its share of a device is enforced: none, memory, hardware",
+        "controllers, scheduler, node > agent, cli",
+    ),
+    _row(
+        ENFORCEMENT_REASON,
+        "annotation",
+        "pod, reservation pod",
+        "why memory is not enforced though it was asked for",
+        "controllers, node > agent, controllers, cli",
+    ),
+    _row(
+        GPU_MEMORY_LIMIT,
+        "annotation",
+        "pod",
+        "memory a program may take of its shared device, as CUDA reads it",
+        "controllers > node",
+    ),
+    _row(
+        MPS_SINCE, "annotation", "reservation pod", "since when an MPS daemon serves the device", "node > controllers"
+    ),
+    _row(MPS_CLAIM, "annotation", "namespace", "volume claim by which pods reach MPS", "controllers > admission"),
     _row(DEVICES, "annotation", "pod", "indices of the devices it got", "node > agent, node"),
     _row(
         VISIBLE_DEVICES,
@@ -137,7 +165,7 @@ FIELDS: Final = (
     _row(GPU_MEMORY, "annotation", "pod", "MiB of each device", "user, controllers > scheduler, node"),
     _row(GPU_FRACTION_DEVICES, "annotation", "pod", "number of shared devices", "user, controllers > scheduler"),
     _row(GPU_FRACTION_CONTAINER, "annotation", "pod", "container that gets the GPU", "user > controllers, admission"),
-    _row(MPS, "annotation", "pod", "true asks for MPS", "user > node"),
+    _row(MPS, "annotation", "pod", "true asks for MPS, false for none", "user > admission, controllers"),
     _row(RECEIVED_TYPE, "annotation", "pod", "Regular, Fraction or MigInstance", "controllers > scheduler, agent"),
     _row(
         GPU_GROUP, "label", "pod, reservation pod", "shared device's group", "scheduler, controllers > scheduler, node"

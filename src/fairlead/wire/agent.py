@@ -120,6 +120,8 @@ class PodRow(Row, frozen=True, kw_only=True):
     attempt: int = 0
     devices: tuple[int, ...] = ()
     enforcement: str = "none"
+    enforcement_reason: str = ""
+    """Why memory is not enforced though it was asked for."""
     message: str = ""
     exit_code: int | None = None
     created: float = 0.0

@@ -70,6 +70,8 @@ def malformed_shares(pod: Pod) -> Iterator[str]:
             yield f"{key}={text!r} (a whole number above 0 was expected)"
     if portion is not None and memory is not None:
         yield f"both {fields.GPU_FRACTION} and {fields.GPU_MEMORY}"
+    if notes.get(fields.MPS) == "true" and not (portion or memory):
+        yield f"MPS ({fields.MPS}) and no part of a GPU ({fields.GPU_FRACTION} or {fields.GPU_MEMORY} was expected)"
     if (portion or memory) and asked_of(pod).get(fields.GPU_RESOURCE):
         yield f"a part of a GPU and whole ones ({fields.GPU_RESOURCE})"
 

@@ -20,15 +20,16 @@ VISIBLE: Final = "NVIDIA_VISIBLE_DEVICES"
 """What NVIDIA's runtime shows a container. Most CUDA images set it to `all`, which is every device of the node."""
 
 
-def _from_annotation(name: str, key: str) -> EnvVar:
+def from_annotation(name: str, key: str) -> EnvVar:
+    """A variable that a container reads from an annotation of its pod."""
     at: JsonObject = {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{key}']"}
     return EnvVar(name=name, value_from={"fieldRef": at})
 
 
 TOLD: Final = (
-    _from_annotation(VISIBLE, fields.VISIBLE_DEVICES),
-    _from_annotation("GPU_PORTION", fields.GPU_PORTION),
-    _from_annotation("RUNAI_NUM_OF_GPUS", fields.GPU_PORTION),
+    from_annotation(VISIBLE, fields.VISIBLE_DEVICES),
+    from_annotation("GPU_PORTION", fields.GPU_PORTION),
+    from_annotation("RUNAI_NUM_OF_GPUS", fields.GPU_PORTION),
 )
 """The variables, under the names that programs for KAI Scheduler and Run:ai read."""
 

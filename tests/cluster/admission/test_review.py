@@ -9,6 +9,7 @@ import pytest
 
 from fairlead.cluster.admission.review import Place, Request, completions, job_completions, refusals
 from fairlead.objects.pod import Pod
+from fairlead.workloads import mps
 from fairlead.workloads.shares import is_told, with_devices
 
 HERE = Place(queue="nlp", queues=frozenset({"nlp", "nlp-a100"}))
@@ -195,3 +196,54 @@ def _with_env(name: str, devices: str) -> dict[str, Any]:
     """A container as many images are: every device is asked for by a variable."""
     variables = [{"name": "A", "value": "1"}, {"name": "NVIDIA_VISIBLE_DEVICES", "value": devices}]
     return {"name": name, "image": "x", "env": variables}
+
+
+MPS_HERE = Place(queue="nlp", queues=frozenset({"nlp"}), mps_claim="fairlead-mps")
+
+
+def with_mps(asked: Pod, before: Pod | None = None, place: Place = MPS_HERE) -> list[tuple[str, Any]]:
+    """(path, value) of what is completed where all who share a device are clients of MPS."""
+    request = Request(pod=asked, before=before, is_ours=False, place=place, mps="all")
+    return [(str(change["path"]), change["value"]) for change in completions(request)]
+
+
+def test_a_container_that_shares_a_device_is_made_a_client_of_mps_and_what_is_written_stays() -> None:
+    mounts = [{"name": "d", "mountPath": "/d", "mountPropagation": "HostToContainer"}]
+    both = [{"name": "c", "image": "x", "volumeMounts": mounts}, {"name": "d", "image": "x"}]
+    asked = pod(
+        {"gpu-fraction": "0.5"},
+        {"kai.scheduler/queue": "nlp"},
+        containers=both,
+        volumes=[{"name": "d", "emptyDir": {}}],
+    )
+    (env_at, env), (other_at, _), (volume_at, volume), (first_at, first), (second_at, second) = with_mps(asked)
+    assert (env_at, other_at) == ("/spec/containers/0/env", "/spec/containers/1/env")
+    assert {"CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"} <= {e["name"] for e in env}
+    assert (volume_at, volume) == (
+        "/spec/volumes/-",
+        {"name": "fairlead-mps", "persistentVolumeClaim": {"claimName": "fairlead-mps"}},
+    )
+    assert first_at == second_at == "/spec/containers/0/volumeMounts/-"
+    assert (first["mountPath"], second["mountPath"], second["subPath"]) == ("/run/fairlead/mps", "/dev/shm", "shm")
+
+
+def test_without_a_claim_or_with_something_in_the_way_a_pod_is_made_as_without_mps() -> None:
+    asked = pod({"gpu-fraction": "0.5"}, {"kai.scheduler/queue": "nlp"})
+    assert [path for path, _ in with_mps(asked, place=HERE)] == ["/spec/containers/0/env"]
+    two = pod({"gpu-fraction": "0.5", "gpu-fraction-num-devices": "2"}, {"kai.scheduler/queue": "nlp"})
+    assert [path for path, _ in with_mps(two)] == ["/spec/containers/0/env"]
+
+
+def test_a_pod_that_exists_and_one_that_is_a_client_already_are_left_as_they_are() -> None:
+    asked = pod({"gpu-fraction": "0.5"}, {"kai.scheduler/queue": "nlp"})
+    assert with_mps(asked, before=asked) == []
+    client = mps.with_mps(with_devices(asked), "fairlead-mps")
+    assert with_mps(client) == []
+
+
+def test_mps_without_a_part_of_a_gpu_is_refused() -> None:
+    assert "It asks for MPS (mps) and no part of a GPU" in said(pod({"mps": "true"}))
+    assert said(pod({"mps": "true", "gpu-fraction": "0.5"})) == ""
+    assert "fairlead.dev/gpu-memory-limit is written by Fairlead only" in said(
+        pod({"fairlead.dev/gpu-memory-limit": "0=9M"})
+    )

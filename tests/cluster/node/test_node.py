@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fairlead.cluster.node.driver import Device, Reading
-from fairlead.cluster.node.report import status_of, untold
+from fairlead.cluster.node.mps import Word
+from fairlead.cluster.node.report import NO_MPS, status_of, untold
 from fairlead.objects import fields
 from fairlead.objects.meta import ObjectMeta
 from fairlead.objects.pod import Pod
@@ -29,7 +32,39 @@ def test_a_device_is_written_on_whoever_got_it_and_was_not_told() -> None:
         ("res", "wrong"): ("GPU-3",),
         ("x", "none"): ("GPU-4",),
     }
-    assert list(untold([new, told, wrong, none], given)) == [(new, "GPU-1"), (wrong, "GPU-3")]
+    assert list(untold([new, told, wrong, none], given)) == [
+        (new, {fields.RESERVED_DEVICE: "GPU-1"}),
+        (wrong, {fields.RESERVED_DEVICE: "GPU-3"}),
+    ]
+
+
+def test_a_device_is_told_only_once_its_daemon_answers_or_failed_and_together_with_that() -> None:
+    pod, given = a_reservation("new", "g1"), {("res", "new"): ("GPU-1",)}
+    assert not list(untold([pod], given, lambda _: Word(why="it is being started", is_settled=False)))
+    (_, living), (_, failed) = (
+        *untold([pod], given, lambda _: Word(since=1_767_225_600.7)),
+        *untold([pod], given, lambda _: Word(why="it ended with exit code 1")),
+    )
+    assert living == {fields.RESERVED_DEVICE: "GPU-1", fields.MPS_SINCE: "2026-01-01T00:00:00Z"}
+    away = "the MPS daemon of its GPU is away: it ended with exit code 1"
+    assert failed == {fields.RESERVED_DEVICE: "GPU-1", fields.ENFORCEMENT_REASON: away}
+
+
+@pytest.mark.parametrize("word", [Word(why="it is being started", is_settled=False), NO_MPS])
+def test_what_an_earlier_agent_said_of_a_daemon_is_taken_back(word: Word) -> None:
+    pod = a_reservation("told", "g1", "GPU-1")
+    pod.metadata.annotations[fields.MPS_SINCE] = "2026-01-01T00:00:00Z"
+    ((_, notes),) = untold([pod], {("res", "told"): ("GPU-1",)}, lambda _: word)
+    assert notes[fields.MPS_SINCE] is None
+    assert fields.RESERVED_DEVICE not in notes
+
+
+def test_a_report_says_mps_only_where_nothing_of_it_is_missing() -> None:
+    reading, given = Reading(devices=(ONE,)), ("GPU-1",)
+    missing = ("The memory of GPU-1 is not kept apart.",)
+    said = [status_of(reading, given, {}, [], m) for m in (None, (), missing)]
+    assert [s.enforcement for s in said] == ["none", "mps", "none"]
+    assert [s.findings for s in said] == [(), (), missing]
 
 
 def test_a_report_joins_what_the_driver_and_the_kubelet_say() -> None:

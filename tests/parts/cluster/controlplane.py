@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.parts.apiserver import (
     ask,
+    audit_flags,
     etcd_command,
     is_ready,
     kube_apiserver_command,
@@ -21,6 +22,11 @@ from tests.parts.cluster.machines import Machine, Service
 from tests.parts.cluster.programs import Programs
 
 PORT = 6443
+AUDITED = (
+    "system:serviceaccount:fairlead-node:fairlead-node",
+    *(f"system:serviceaccount:fairlead:fairlead-{role}" for role in ("scheduler", "controllers", "admission", "agent")),
+)
+"""Users whose calls are noted: the accounts of the product's chart."""
 LOST_AFTER = 20
 """A node that has not been heard of for so long is NotReady. Units: seconds; Kubernetes' own default is 50."""
 
@@ -46,6 +52,11 @@ class ControlPlane:
     def ca_file(self) -> Path:
         """The authority of the cluster."""
         return self.machine.folder / "ca.crt"
+
+    @property
+    def audit_log(self) -> Path:
+        """What the product's accounts asked of the API server, a line a call."""
+        return self.machine.folder / "audit.log"
 
     @property
     def kubeconfig(self) -> Path:
@@ -104,6 +115,8 @@ def _api_server(programs: Programs, folder: Path, address: str) -> list[str]:
         f"--kubelet-client-key={folder / 'admin.key'}",
         f"--kubelet-certificate-authority={folder / 'ca.crt'}",
         "--kubelet-preferred-address-types=InternalIP",
+        *audit_flags(folder, folder / "audit.log", AUDITED),
+        "--audit-log-maxbackup=1",
     ]
 
 

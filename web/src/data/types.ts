@@ -50,6 +50,7 @@ export type Pod = {
   k8sPhase: string;
   devices: number[];
   enforcement: string;
+  enforcementReason: string;
   exitCode: number | null;
   message: string;
   startedAt: string | null;

@@ -231,7 +231,10 @@ function Pods({ pods }: { pods: Pod[] }) {
             {p.devices.length ? `, GPU ${p.devices.join(", ")}` : ""}
             {p.exitCode !== null ? `, exit code ${p.exitCode}` : ""}
           </span>
-          {p.devices.length > 0 && <span className="fa sm">isolation of its share: {p.enforcement}</span>}
+          {p.devices.length > 0 && <span className="fa sm">
+              isolation of its share: {p.enforcement}
+              {p.enforcementReason && `, because ${p.enforcementReason}`}
+            </span>}
           {p.message && <span className="sm bad">{p.message}</span>}
         </li>
       ))}

@@ -150,6 +150,9 @@ def _describe(w: Any) -> None:
         output.print_table(
             ["NAME", "PHASE", "NODE", "DEVICES", "ENFORCEMENT", "MESSAGE"], rows, spare=("ENFORCEMENT", "NODE")
         )
+        for p in w["pods"]:
+            if p["enforcementReason"]:
+                click.echo(f"Enforcement of {p['name']} is {p['enforcement']}: {p['enforcementReason']}.")
     click.echo("\nWhat happened")
     for entry in w["history"]:
         click.echo(f"  {entry['time'][:19].replace('T', ' ')}  {entry['message']}")

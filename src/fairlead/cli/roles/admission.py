@@ -17,6 +17,7 @@ async def main(settings: RoleTree) -> None:
         port=mine.port,
         scheduler_names=settings.scheduler.names,
         trusted=mine.trusted,
+        mps=settings.mps.pods,
     )
 
     def make(parts: Parts) -> Admission:

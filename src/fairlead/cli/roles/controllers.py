@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fairlead.cli.roles.process import Parts, live
-from fairlead.cli.roles.settings import ReservationSettings, RoleTree
+from fairlead.cli.roles.settings import MpsSettings, ReservationSettings, RoleTree
 from fairlead.cluster.controllers.certificates import WebhookOptions
+from fairlead.cluster.controllers.enforcement import EnforcementOptions
 from fairlead.cluster.controllers.main import Controllers, ControllersOptions
 from fairlead.cluster.controllers.reservations import ReservationOptions
 
@@ -16,6 +17,7 @@ async def main(settings: RoleTree) -> None:
         scheduler_names=settings.scheduler.names if settings.scheduler.mode == "act" else (),
         webhooks=webhooks if settings.controllers.webhooks else None,
         reservations=_reservations(settings.reservation) if settings.scheduler.mode == "act" else None,
+        enforcement=_enforcement(settings.mps) if settings.mps.pods != "off" else None,
     )
 
     def make(parts: Parts) -> Controllers:
@@ -35,3 +37,7 @@ def _reservations(mine: ReservationSettings) -> ReservationOptions:
         priority_class=mine.priority_class,
         timeout=mine.timeout_seconds,
     )
+
+
+def _enforcement(mine: MpsSettings) -> EnforcementOptions:
+    return EnforcementOptions(choice=mine.pods, agents=mine.node_namespace)

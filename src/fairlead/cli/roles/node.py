@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fairlead.cli.roles.process import Parts, live_beside
-from fairlead.cli.roles.settings import RoleTree
+from fairlead.cli.roles.settings import MpsSettings, RoleTree
+from fairlead.cluster.node.daemon import MpsOptions
 from fairlead.cluster.node.main import NodeAgent, NodeOptions
 from fairlead.runtime.errors import Invalid
 from fairlead.runtime.health import READY
+from fairlead.runtime.settings import environment
 
 
 async def main(settings: RoleTree) -> None:
@@ -17,9 +19,18 @@ async def main(settings: RoleTree) -> None:
             "The node's agent is not told which node it is on.",
             hint="node.name, or FAIRLEAD_NODE_NAME, holds the node's name; the chart sets it from spec.nodeName.",
         )
-    options = NodeOptions(node=mine.name, reservations=settings.reservation.namespace, socket=mine.socket)
+    options = NodeOptions(
+        node=mine.name,
+        reservations=settings.reservation.namespace,
+        socket=mine.socket,
+        mps=_mps(settings.mps) if settings.mps.pods != "off" else None,
+    )
 
     def make(parts: Parts) -> NodeAgent:
-        return NodeAgent(parts.client, parts.clock, options)
+        return NodeAgent(parts.client, parts.clock, parts.rng, options)
 
-    await live_beside("node", settings, make, lambda role: READY if role.has_answer else "the kubelet's answer")
+    await live_beside("node", settings, make, lambda role: READY if role.has_told else "the kubelet's answer")
+
+
+def _mps(mine: MpsSettings) -> MpsOptions:
+    return MpsOptions(program=mine.program, environment=environment())

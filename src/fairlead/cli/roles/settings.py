@@ -50,6 +50,18 @@ class ReservationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Within this the node tells which device it gave; then the pods that wait for it are tried elsewhere."""
 
 
+class MpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """NVIDIA's MPS, by which CUDA refuses memory above a pod's part of a device."""
+
+    pods: Literal["off", "asked", "all"] = "off"
+    """Whose memory is enforced: nobody's; that of pods with the annotation `mps: "true"`; that of all which share one GPU, unless
+    they say `mps: "false"`."""
+    program: str = "nvidia-cuda-mps-control"
+    """NVIDIA's control program, as the node agent finds it: a path, or a name in PATH."""
+    node_namespace: str = "fairlead-node"
+    """Where the node agents are: where one is away, nothing is promised of its daemons."""
+
+
 class NodeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The agent of a node with GPUs."""
 
@@ -116,6 +128,7 @@ class RoleTree(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scheduler: SchedulerSettings = SchedulerSettings()
     controllers: ControllersSettings = ControllersSettings()
     reservation: ReservationSettings = ReservationSettings()
+    mps: MpsSettings = MpsSettings()
     node: NodeSettings = NodeSettings()
     admission: AdmissionSettings = AdmissionSettings()
     agent: AgentSettings = AgentSettings()

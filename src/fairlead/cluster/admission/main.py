@@ -26,6 +26,7 @@ from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Invalid
 from fairlead.runtime.listening import listening
 from fairlead.runtime.logs import logger
+from fairlead.workloads.mps import Choice
 
 _LOOK_SECONDS = 10.0
 """How often the files of the certificate are looked at: they are renewed while the server runs."""
@@ -42,6 +43,8 @@ class AdmissionOptions(Struct, frozen=True, kw_only=True):
     """Names by which pods ask for our scheduler."""
     trusted: tuple[str, ...] = ("system:serviceaccount:fairlead:",)
     """User names of the product itself, or what they begin with: their pods are not refused."""
+    mps: Choice = "off"
+    """Whose memory is enforced by MPS."""
 
 
 class Admission:
@@ -70,7 +73,7 @@ class Admission:
         return (
             f"a certificate that is valid: the one in {self._folder} ended at {text_of(self._ends)}, so the API server trusts"
             " no answer and makes no pods in projects. The controllers renew the secret fairlead-webhook when they start,"
-            " and every hour: see whether they run"
+            " and every hour, or cert-manager does where the chart was told to use it: see whether they run"
         )
 
     async def run(self) -> None:
@@ -159,6 +162,7 @@ class Admission:
             before=review.read_pod(asked.old_object),
             is_ours=asked.user_info.get("username", "").startswith(self._options.trusted),
             place=place,
+            mps=self._options.mps,
         )
 
     def _completed(self, asked: _Asked) -> JsonObject:

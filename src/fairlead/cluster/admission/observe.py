@@ -48,6 +48,7 @@ class Observed:
             queue=queues.get(pool, project),
             queues=frozenset(queues.values()),
             foreign_group=self._keeper(pod, namespace),
+            mps_claim=found.metadata.annotations.get(fields.MPS_CLAIM, "") if found else "",
         )
 
     def _keeper(self, pod: Pod, namespace: str) -> str:

@@ -12,8 +12,9 @@ from fairlead.objects import fields
 from fairlead.objects.json import JsonObject
 from fairlead.objects.meta import Wire
 from fairlead.objects.pod import Container, Pod
+from fairlead.workloads import mps
 from fairlead.workloads.gpus import is_gpu, malformed_shares
-from fairlead.workloads.shares import VISIBLE, holder_of, with_devices
+from fairlead.workloads.shares import VISIBLE, holder_of, is_told, with_devices
 
 _QUEUE_LABELS: Final = (fields.QUEUE, fields.QUEUE_OLD)
 _RECEIVED: Final = "received-"
@@ -30,6 +31,8 @@ class Place(Struct, frozen=True, kw_only=True):
     queues: frozenset[str]
     foreign_group: str = ""
     """Who keeps the pod group that the pod names, where that is somebody else than who keeps the pod; empty for nobody."""
+    mps_claim: str = ""
+    """The namespace's volume claim by which pods reach MPS; empty for none."""
 
 
 class _JobPods(Wire, frozen=True, kw_only=True):
@@ -60,13 +63,22 @@ class Request(Struct, frozen=True, kw_only=True):
     is_ours: bool
     """Whether the product itself asks."""
     place: Place
+    mps: mps.Choice = "off"
+    """Whose memory is enforced here."""
 
 
 def completions(request: Request) -> tuple[JsonObject, ...]:
-    """The changes as JSON Patch operations: the queue of the namespace, and to each container the devices it asked for, none if none."""
+    """The changes as JSON Patch operations: the queue of the namespace, and to each container the devices it asked for, none if none.
+
+    Where memory is enforced by MPS, the container that shares a device is made its client, unless something is in the way. Containers of
+    a pod that exists cannot be changed: an update that tried would be refused.
+    """
     pod = request.pod
     labels = {} if request.is_ours else _own_queue(pod, request.place)
-    return (*_labelled(pod, labels), *_blinded(pod))
+    if request.before is not None:
+        return tuple(_labelled(pod, labels))
+    told = _told(pod, request)
+    return (*_labelled(pod, labels), *_blinded(pod, told), *_mounted(pod, told))
 
 
 def job_completions(job: JsonObject, scheduler_names: Sequence[str]) -> tuple[JsonObject, ...]:
@@ -97,6 +109,16 @@ def refusals(request: Request) -> tuple[str, ...]:
     return (*_nodes(request), *_forged(request), *_queues(request), *_groups(request), *_shares(request))
 
 
+def _told(pod: Pod, request: Request) -> Pod:
+    """With what its containers are to know of devices; one that was told before, and so has a volume of MPS, stays as it is."""
+    if mps.takes_part(pod) and is_told(pod):
+        return pod
+    told, claim = with_devices(pod), request.place.mps_claim
+    if mps.is_wanted(pod, request.mps) and not mps.obstacle(pod, claim):
+        return mps.with_mps(told, claim)
+    return told
+
+
 def _own_queue(pod: Pod, place: Place) -> dict[str, str]:
     said = pod.metadata.labels
     wrong: dict[str, str] = {k: place.queue for k in _QUEUE_LABELS if k in said and said[k] not in place.queues}
@@ -115,19 +137,41 @@ def _escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _blinded(pod: Pod) -> Iterator[JsonObject]:
-    with_share, told = holder_of(pod), with_devices(pod)
+def _pairs(pod: Pod, told: Pod) -> Iterator[tuple[str, Container, Container]]:
+    """Path of each container, as it is and as it is to be."""
     sorts = (
         ("initContainers", pod.spec.init_containers, told.spec.init_containers),
         ("containers", pod.spec.containers, told.spec.containers),
     )
     for sort, containers, after in sorts:
         for number, (container, knowing) in enumerate(zip(containers, after, strict=True)):
-            path = f"/spec/{sort}/{number}/env"
-            if container.name == with_share and container != knowing:
-                yield {"op": "add", "path": path, "value": msgspec.to_builtins(knowing.env)}
-            elif not _asks_gpu(container) and container.name != with_share:
-                yield from _void(path, container)
+            yield f"/spec/{sort}/{number}", container, knowing
+
+
+def _mounted(pod: Pod, told: Pod) -> Iterator[JsonObject]:
+    """What is mounted beside what the pod mounts itself."""
+    yield from _appended("/spec/volumes", pod.spec.volumes, told.spec.volumes)
+    for path, container, knowing in _pairs(pod, told):
+        yield from _appended(f"{path}/volumeMounts", container.volume_mounts, knowing.volume_mounts)
+
+
+def _appended(path: str, before: Sequence[Any], after: Sequence[Any]) -> Iterator[JsonObject]:
+    """Each addition by itself: what was written may hold fields that are not read here."""
+    new = msgspec.to_builtins(after[len(before) :])
+    if new and not before:
+        yield {"op": "add", "path": path, "value": new}
+    else:
+        yield from ({"op": "add", "path": f"{path}/-", "value": one} for one in new)
+
+
+def _blinded(pod: Pod, told: Pod) -> Iterator[JsonObject]:
+    with_share = holder_of(pod)
+    for at, container, knowing in _pairs(pod, told):
+        path = f"{at}/env"
+        if container.name == with_share and container.env != knowing.env:
+            yield {"op": "add", "path": path, "value": msgspec.to_builtins(knowing.env)}
+        elif not _asks_gpu(container) and container.name != with_share:
+            yield from _void(path, container)
 
 
 def _asks_gpu(container: Container) -> bool:

@@ -122,6 +122,7 @@ def pod_row(pod: objects.Pod, workload: str, size: int, report: org.NodeReport |
         attempt=count_of(meta.labels.get(fields.ATTEMPT), 0),
         devices=indices_of(pod, report),
         enforcement=meta.annotations.get(fields.ENFORCEMENT, "none"),
+        enforcement_reason=meta.annotations.get(fields.ENFORCEMENT_REASON, ""),
         message=status.message,
         exit_code=exit_code_of(pod),
         created=_time(meta.creation_timestamp),

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from fairlead.cluster.controllers.enforcement import Enforcement
 from fairlead.cluster.controllers.observe import Observed
 from fairlead.cluster.controllers.reservations import NoReservation, Reservations, device_of
 from fairlead.cluster.controllers.volumes import NoVolume, Volumes
@@ -41,11 +42,19 @@ _LOOK_SECONDS: Final = 5.0
 class Binder:
     """Two reconcilers' work: `request` for a BindRequest, `group` for a shared device."""
 
-    def __init__(self, client: Client, observed: Observed, reservations: Reservations, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: Client,
+        observed: Observed,
+        reservations: Reservations,
+        clock: Clock,
+        enforcement: Enforcement | None = None,
+    ) -> None:
         self._client = client
         self._observed = observed
         self._clock = clock
         self.reservations = reservations
+        self.enforcement = enforcement or Enforcement(client, observed)
         self._volumes = Volumes(client)
         self.requests: Cache[BindRequest] = Cache(client, kinds.BIND_REQUEST, labels="=".join(OURS))
         self._asking: defaultdict[str, set[Key]] = defaultdict(set)
@@ -58,7 +67,7 @@ class Binder:
 
     def caches(self) -> tuple[Cache[Any], ...]:
         """What it reads beside what the controllers read anyway."""
-        return (self.requests, self.reservations.pods)
+        return (self.requests, self.reservations.pods, *self.enforcement.caches())
 
     async def request(self, key: Key) -> float | None:
         """The pod is bound, or the request says why not; one whose pod is gone is removed."""
@@ -148,8 +157,9 @@ class Binder:
                 fields.GPU_GROUP: ",".join(spec.selected_gpu_groups),
                 fields.VISIBLE_DEVICES: ",".join(devices),
                 fields.GPU_PORTION: spec.received_gpu.portion if spec.received_gpu else "",
-                fields.ENFORCEMENT: "none",
             }
+            held = [pod for group in spec.selected_gpu_groups for pod in self.reservations.of(group)[:1]]
+            notes |= await self.enforcement.notes(pod, spec.selected_node, held)
         try:
             await self._client.bind(meta.name, meta.namespace, spec.selected_node, uid=meta.uid, annotations=notes)
         except NotFound:
@@ -214,6 +224,8 @@ class Binder:
             told = pod.metadata.annotations.get(fields.VISIBLE_DEVICES, "")
             if told and (not held or (device and device not in told.split(","))):
                 await self._stop(pod, node)
+            elif told:
+                await self.enforcement.restate(pod, held[0])
 
     def _sharing(self, group: str) -> tuple[Pod, ...]:
         """Bound pods of the group that have not ended."""

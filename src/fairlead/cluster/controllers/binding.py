@@ -25,8 +25,10 @@ class Binding:
         self._groups: Reconciler[str] = Reconciler("reservations", binder.group, clock=clock, rng=rng)
         binder.requests.on_change(self._request_changed)
         binder.reservations.pods.on_change(self._reservation_changed)
-        for cache in (observed.pods, *observed.foreign):
-            cache.on_change(self._pod_changed)
+        for pods in (observed.pods, *observed.foreign):
+            pods.on_change(self._pod_changed)
+        for agents in binder.enforcement.caches():
+            agents.on_change(self._agent_changed)
 
     def caches(self) -> tuple[Cache[Any], ...]:
         """What the binder reads beside what the controllers read anyway."""
@@ -56,3 +58,10 @@ class Binding:
             self._requests.mark(key)
         for pod in filter(None, (before, after)):
             self._groups.mark_all(groups_of(pod))
+
+    def _agent_changed(self, _key: Key, before: Pod | None, after: Pod | None) -> None:
+        """What is said of a node's MPS daemons holds only while its agent is there."""
+        nodes = {pod.spec.node_name for pod in (before, after) if pod is not None}
+        for pod in self._binder.reservations.pods:
+            if pod.spec.node_name in nodes:
+                self._groups.mark(pod.metadata.labels.get(fields.GPU_GROUP, ""))

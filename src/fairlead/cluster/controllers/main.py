@@ -12,7 +12,9 @@ from msgspec import Struct
 from fairlead.cluster.controllers.binder import Binder
 from fairlead.cluster.controllers.binding import Binding
 from fairlead.cluster.controllers.certificates import WebhookCertificates, WebhookOptions
+from fairlead.cluster.controllers.enforcement import Enforcement, EnforcementOptions
 from fairlead.cluster.controllers.grouper import Grouper, OwnerKey
+from fairlead.cluster.controllers.mps_claims import MpsClaims
 from fairlead.cluster.controllers.observe import Observed
 from fairlead.cluster.controllers.projects import Projects
 from fairlead.cluster.controllers.reservations import ReservationOptions, Reservations
@@ -38,6 +40,8 @@ class ControllersOptions(Struct, frozen=True, kw_only=True):
     """The admission webhooks whose certificate it keeps; None where there are none."""
     reservations: ReservationOptions | None = None
     """What reservation pods are made of; None where the nodes share devices out themselves."""
+    enforcement: EnforcementOptions | None = None
+    """Whose memory MPS keeps apart; None where it is not used."""
 
 
 class Controllers:
@@ -52,7 +56,8 @@ class Controllers:
             kinds.DISTRIBUTED_TRAINING.kind: self.observed.distributed,
         }
         """Workloads by kind."""
-        projects = Projects(client, self.observed)
+        claims = MpsClaims(client) if options.enforcement is not None else None
+        projects = Projects(client, self.observed, claims)
         works = Works(client, self.observed, clock, tells=options.reservations is not None)
         grouper = Grouper(client, self.observed)
         self._projects: Reconciler[tuple[str, str]] = Reconciler("projects", projects.reconcile, clock=clock, rng=rng)
@@ -64,7 +69,9 @@ class Controllers:
             self._certificates = Reconciler("certificates", keeper.reconcile, clock=clock, rng=rng, workers=1)
         self._binding: Binding | None = None
         if options.reservations is not None:
-            binder = Binder(client, self.observed, Reservations(client, options.reservations), clock)
+            enforcement = Enforcement(client, self.observed, options.enforcement)
+            reservations = Reservations(client, options.reservations)
+            binder = Binder(client, self.observed, reservations, clock, enforcement)
             self._binding = Binding(binder, self.observed, clock, rng)
         self._listen()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from fairlead.cluster.controllers.mps_claims import LOOK_SECONDS, MpsClaims
 from fairlead.cluster.controllers.observe import Observed, department_queue, pool_names, queue_name
 from fairlead.kube.client import Client
 from fairlead.kube.errors import AlreadyExists
@@ -23,9 +24,11 @@ DEFAULT_DEPARTMENT = "default"
 class Projects:
     """Reconciles one project or department at a time. Keys: ("project" or "department", name)."""
 
-    def __init__(self, client: Client, observed: Observed) -> None:
+    def __init__(self, client: Client, observed: Observed, claims: MpsClaims | None = None) -> None:
         self._client = client
         self._observed = observed
+        self._claims = claims
+        """Of namespaces whose pods may be clients of MPS; None where it is not used."""
 
     async def reconcile(self, key: tuple[str, str]) -> float | None:
         """Makes queues and namespace what the object says; removes queues of what is gone."""
@@ -42,7 +45,7 @@ class Projects:
                 await self._remove_queue(queue)
         if what == "project":
             await self._ensure_namespace(name)
-        return None
+        return await self._ensure_claim(name) if what == "project" else None
 
     def _project_queues(self, name: str) -> dict[str, Queue]:
         project = self._observed.projects.get(name)
@@ -122,6 +125,15 @@ class Projects:
         if project.status.phase != "Ready":
             status: JsonObject = {"phase": "Ready", "namespace": namespace}
             await self._client.patch_status(kinds.PROJECT, name, status)
+
+    async def _ensure_claim(self, name: str) -> float | None:
+        """By which the project's pods reach MPS; looked at again now and then, for nobody tells of claims that are removed."""
+        project = self._observed.projects.get(name)
+        namespace = self._observed.namespaces.get(project.spec.namespace or f"runai-{name}") if project else None
+        if self._claims is None or project is None or namespace is None:
+            return None
+        await self._claims.ensure(project, namespace)
+        return LOOK_SECONDS
 
 
 def _queue(name: str, parent: str, pool: PoolResources, priority: int | None, labels: dict[str, str]) -> Queue:

@@ -1,19 +1,22 @@
 """The node role: one on each node with GPUs.
 
 It has no say in anything: it reads the kubelet and the driver, and writes down what they say. While it is away shared devices that are in
-use go on, and new ones wait.
+use go on, and new ones wait. Where MPS is on it also keeps the daemons of shared devices; those end with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from random import Random
 
 import msgspec
 from msgspec import Struct
 
+from fairlead.cluster.node.daemon import MpsOptions
 from fairlead.cluster.node.driver import Reading, read
-from fairlead.cluster.node.report import status_of, untold
+from fairlead.cluster.node.mps import Mps
+from fairlead.cluster.node.report import NO_MPS, reserved, status_of, untold
 from fairlead.kube import podresources
 from fairlead.kube.cache import Cache
 from fairlead.kube.client import Client
@@ -40,13 +43,15 @@ class NodeOptions(Struct, frozen=True, kw_only=True):
     """Between looks at the kubelet while a reservation pod waits to be told its device."""
     report: float = 10.0
     """Between looks at the driver."""
+    mps: MpsOptions | None = None
+    """How MPS daemons are run; None for no MPS."""
 
 
 class NodeAgent:
     """Runs until cancelled."""
 
     def __init__(
-        self, client: Client, clock: Clock, options: NodeOptions, driver: Callable[[], Reading] = read
+        self, client: Client, clock: Clock, rng: Random, options: NodeOptions, driver: Callable[[], Reading] = read
     ) -> None:
         self._client = client
         self._clock = clock
@@ -56,9 +61,10 @@ class NodeAgent:
         self._pods: Cache[Pod] = Cache(client, kinds.POD, options.reservations, fields=where)
         self._changed = asyncio.Event()
         self._pods.on_change(lambda _key, _before, _after: self._changed.set())
+        self._mps = Mps(options.mps, clock, rng, self._changed.set) if options.mps else None
         self._written: NodeReportStatus | None = None
-        self.has_answer = False
-        """Whether the kubelet has answered."""
+        self.has_told = False
+        """Whether the kubelet has answered, and what was written before on reservation pods is put right."""
         self._log = logger("node", node=options.node)
 
     async def run(self) -> None:
@@ -66,6 +72,8 @@ class NodeAgent:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pods.run(), name="node.cache.pods")
             await self._pods.synced.wait()
+            if self._mps is not None:
+                group.create_task(self._mps.run(), name="node.mps")
             group.create_task(self._report_for_ever(), name="node.report")
             group.create_task(self._tell_for_ever(), name="node.tell")
 
@@ -93,26 +101,29 @@ class NodeAgent:
             return True
 
     async def _tell(self) -> bool:
-        """Writes on each reservation pod which device it got; True while one waits to be given any."""
+        """Writes on each reservation pod which device it got, and of its daemon; True while one waits to be told its device."""
         given = await podresources.devices(fields.GPU_RESOURCE, self._options.socket)
-        self.has_answer = True
-        for pod, uuid in untold(self._pods.values(), given):
+        if self._mps is not None:
+            self._mps.keep({device for _, device in reserved(self._pods.values(), given)})
+        for pod, notes in untold(self._pods.values(), given, self._mps.of if self._mps else lambda _: NO_MPS):
             meta = pod.metadata
-            patch: JsonObject = {"metadata": {"annotations": {fields.RESERVED_DEVICE: uuid}}}
+            patch: JsonObject = {"metadata": {"annotations": notes}}
             try:
                 await self._client.patch(kinds.POD, meta.name, patch, meta.namespace, uid=meta.uid)
             except (NotFound, Conflict):
                 continue
-            self._log.info("reservation.told", pod=meta.name, device=uuid)
+            self._log.info("reservation.told", pod=meta.name, **notes)
+        self.has_told = True
         live = [p for p in self._pods.values() if not has_ended(p)]
-        return any((p.metadata.namespace, p.metadata.name) not in given for p in live)
+        return any(fields.RESERVED_DEVICE not in p.metadata.annotations for p in live)
 
     async def _report(self) -> None:
         """The node's report, where it says something new."""
         reading = await asyncio.to_thread(self._driver)
         given = await podresources.allocatable(fields.GPU_RESOURCE, self._options.socket)
         holders = await podresources.devices(fields.GPU_RESOURCE, self._options.socket)
-        status = status_of(reading, given, holders, self._pods.values())
+        missing = self._mps.findings() if self._mps else None
+        status = status_of(reading, given, holders, self._pods.values(), missing)
         if status == self._written:
             return
         dated = msgspec.structs.replace(status, observed_at=text_of(self._clock.now()))

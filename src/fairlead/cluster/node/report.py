@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from fairlead.cluster.node.driver import Reading
+from fairlead.cluster.node.mps import Word, told
 from fairlead.kube.podresources import Given
 from fairlead.objects import fields
+from fairlead.objects.json import JsonObject
 from fairlead.objects.organisation import DeviceReport, NodeReportStatus
-from fairlead.objects.pod import Pod
+from fairlead.objects.pod import Pod, has_ended
+from fairlead.objects.times import text_of
+
+NO_MPS = Word()
+"""Of every device where no daemons are run."""
 
 
-def status_of(reading: Reading, given: Sequence[str], holders: Given, pods: Sequence[Pod]) -> NodeReportStatus:
-    """The report. `given`: ids of devices that the kubelet would give; `holders`: who has which; `pods`: the node's reservation pods."""
+def status_of(
+    reading: Reading,
+    given: Sequence[str],
+    holders: Given,
+    pods: Sequence[Pod],
+    missing: Sequence[str] | None = None,
+) -> NodeReportStatus:
+    """The report. `given`: ids of devices that the kubelet would give; `holders`: who has which; `pods`: the node's reservation pods.
+
+    `missing`: what MPS lacks here, as sentences; None where it is not run.
+    """
     groups, whole = _groups(pods), _whole(holders, pods)
     told = {device.uuid for device in reading.devices}
     devices = [
@@ -37,18 +52,39 @@ def status_of(reading: Reading, given: Sequence[str], holders: Given, pods: Sequ
     ]
     return NodeReportStatus(
         driver_version=reading.version,
-        enforcement="none",
+        enforcement="none" if missing is None or missing else "mps",
         devices=tuple(devices),
-        findings=(*reading.findings, *_differences(reading, unknown)),
+        findings=(*reading.findings, *_differences(reading, unknown), *(missing or ())),
     )
 
 
-def untold(pods: Sequence[Pod], given: Given) -> Iterator[tuple[Pod, str]]:
-    """Reservation pods whose device is known to the kubelet and not written on them yet, or written wrongly."""
+def reserved(pods: Sequence[Pod], given: Given) -> Iterator[tuple[Pod, str]]:
+    """Living reservation pods whose device is known to the kubelet, each with it."""
     for pod in pods:
         devices = given.get((pod.metadata.namespace, pod.metadata.name), ())
-        if len(devices) == 1 and pod.metadata.annotations.get(fields.RESERVED_DEVICE) != devices[0]:
+        if len(devices) == 1 and not has_ended(pod):
             yield pod, devices[0]
+
+
+def untold(
+    pods: Sequence[Pod], given: Given, word: Callable[[str], Word] = lambda _: NO_MPS
+) -> Iterator[tuple[Pod, JsonObject]]:
+    """Reservation pods that do not tell their device, or what there is to tell of its MPS daemon, and the annotations that do.
+
+    A device is told only once its daemon has answered or failed: pods are bound by what is said then.
+    """
+    for pod, device in reserved(pods, given):
+        notes, said = pod.metadata.annotations, word(device)
+        if not said.is_settled and notes.get(fields.RESERVED_DEVICE) != device:
+            continue
+        wanted = {
+            fields.RESERVED_DEVICE: device,
+            fields.MPS_SINCE: text_of(said.since) if said.since is not None else None,
+            fields.ENFORCEMENT_REASON: told(said.why) if said.since is None and said.why else None,
+        }
+        changes: JsonObject = {key: value for key, value in wanted.items() if notes.get(key) != value}
+        if changes:
+            yield pod, changes
 
 
 def _differences(reading: Reading, unknown: Sequence[str]) -> Iterator[str]:

@@ -108,6 +108,7 @@ def pod(record: Workload, row: PodRow, project_name: str) -> rest.Pod:
         allocated_resources=_allocated(0 if ended or not row.node else gpus, row.cpu_milli, row.memory_bytes),
         devices=list(row.devices),
         enforcement=row.enforcement,
+        enforcement_reason=row.enforcement_reason,
         exit_code=row.exit_code,
         message=row.message,
     )

@@ -271,6 +271,7 @@ class Pod(Rest):
     allocated_resources: dict[str, Any]
     devices: list[int] = []
     enforcement: str = "none"
+    enforcement_reason: str = ""
     exit_code: int | None = None
     message: str = ""
 
