@@ -132,6 +132,28 @@ def test_what_may_not_be_read_is_unknown_with_the_right_that_lacks(server: ApiSe
     assert seen.exit in (1, 5)
 
 
+@ON_EACH
+def test_the_role_that_it_prints_is_all_that_it_needs_to_read(server: ApiServer, tmp_path: Path) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "fairlead.cli.main", "preflight", "role", "--user", "user"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    admin = server.write_kubeconfig(tmp_path / "admin")
+    kubectl = ["kubectl", f"--kubeconfig={admin}"]
+    subprocess.run([*kubectl, "apply", "-f", "-"], input=printed, text=True, check=True, timeout=60)
+    try:
+        config = tmp_path / "user"
+        config.write_text(kubeconfig(server.url, server.folder / "ca.crt", {"token": server.user_token}))
+        look(config, tmp_path, "--save-facts", str(tmp_path / "facts.json"))
+        facts = json.loads((tmp_path / "facts.json").read_text())
+        assert facts["access"]["forbidden"] == ["list secrets"], "Secrets are asked for and not needed"
+        assert "clusterroles" not in [r["resource"] for r in facts["access_reviews"] if r["allowed"]]
+    finally:
+        subprocess.run([*kubectl, "delete", "-f", "-"], input=printed, text=True, check=True, timeout=60)
+
+
 def test_an_answer_of_nobody_is_told_by_its_class(server: ApiServer, tmp_path: Path) -> None:
     (nobody,) = free_ports(1)
     ca = server.folder / "ca.crt"

@@ -257,3 +257,22 @@ def egress(output: str, **source: Any) -> None:
             for row in rows:
                 if row.row == name:
                     click.echo(f"  {row.sentence()}")
+
+
+@preflight.command()
+@click.option("--user", default="", help="Also give the rights to this user.")
+@click.option("--no-probe", is_flag=True, help="The rights to read alone.")
+def role(user: str, no_probe: bool) -> None:
+    """The rights that preflight needs, for a cluster admin to apply. It reads no Secret.
+
+    What installing needs comes on top: `permissions` tries it.
+
+    \b
+    Example:
+      fairlead preflight role --user ann@example.org | kubectl apply -f -
+    """
+    from fairlead.preflight.gather.role import binding, probing, reading
+
+    roles = [reading(), *([] if no_probe else [probing()])]
+    documents = [*roles, *(binding(each, user) for each in roles if user)]
+    click.echo("---\n".join(as_yaml(document) for document in documents), nl=False)

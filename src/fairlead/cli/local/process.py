@@ -15,7 +15,7 @@ from fairlead.runtime.disk import make_private, make_usable
 from fairlead.runtime.errors import Denied, FairleadError, Invalid, Unreachable
 from fairlead.runtime.settings import environment
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 _REMEDIES: dict[int, type[FairleadError]] = {2: Invalid, 4: Denied, 5: Unreachable}
 """What the exit code of the background process stands for (`cli/exits.py`)."""

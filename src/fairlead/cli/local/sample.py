@@ -22,7 +22,7 @@ print("done", flush=True)
 """
 _QUOTA_GPUS = 2
 _CONNECT_SECONDS = 20.0
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 120.0
 """A sample that has not begun by then finds no free GPU."""
 
 

@@ -14,7 +14,7 @@ Facts = dict[str, Any]
 Document = Mapping[str, Any]
 
 _WEBHOOKS: Final = "admissionregistration.k8s.io/v1"
-_KINDS: Final = {
+KINDS: Final = {
     "nodes": ("v1", "nodes"),
     "pods": ("v1", "pods"),
     "namespaces": ("v1", "namespaces"),
@@ -35,7 +35,8 @@ _KINDS: Final = {
     "limits": ("v1", "limitranges"),
     "ingress_classes": ("networking.k8s.io/v1", "ingressclasses"),
 }
-_WHERE_SERVED: Final = {
+"""What is listed everywhere: by name (GROUP/VERSION, plural)."""
+WHERE_SERVED: Final = {
     "psp": ("policy/v1beta1", "podsecuritypolicies"),
     "policies": ("nvidia.com/v1", "clusterpolicies"),
     "prometheuses": ("monitoring.coreos.com/v1", "prometheuses"),
@@ -125,9 +126,9 @@ def unknown_or(fact: Any, make: Any) -> Any:
 
 
 async def _listed(api: Api) -> Lists:
-    names = [*_KINDS, *_WHERE_SERVED]
-    asked: list[Awaitable[Any]] = [known(api.list(*_KINDS[n], _NAMESPACE_OF.get(n, ""))) for n in _KINDS]
-    asked += [known_or_none(api.list(*_WHERE_SERVED[name]), None) for name in _WHERE_SERVED]
+    names = [*KINDS, *WHERE_SERVED]
+    asked: list[Awaitable[Any]] = [known(api.list(*KINDS[n], _NAMESPACE_OF.get(n, ""))) for n in KINDS]
+    asked += [known_or_none(api.list(*WHERE_SERVED[name]), None) for name in WHERE_SERVED]
     return Lists(dict(zip(names, await asyncio.gather(*asked), strict=True)))
 
 
