@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from fairlead.objects.times import seconds_of
 from fairlead.preflight.checks.ways import host_and_port, ways
 from fairlead.preflight.config import Config
 from fairlead.preflight.gather.look import Link, Looked, Request
 from fairlead.preflight.gather.reach import Seen
+from fairlead.preflight.gather.sample import HEADERS, write_request
 from fairlead.preflight.gather.services import QUERIES, document_of, failure_of, query_url
 from fairlead.runtime.proxies import Proxy, Way, proxy_for
 
@@ -21,10 +25,13 @@ EGRESS: Final = "egress:"
 QUERY: Final = "query:"
 NO_TOKEN: Final = "query-without-token"
 DISCOVERY: Final = "oidc-discovery"
+REMOTE_WRITE: Final = "remote-write"
 API: Final = "api"
 API_BY_PROXY: Final = "api-by-proxy"
 _PUBLIC: Final = "public"
 _DAY: Final = 86_400
+_SAID: Final = 200
+"""So much of what a receiver said is kept. Units: characters."""
 
 
 def egress_requests(config: Config, ca: str) -> dict[str, Request]:
@@ -38,18 +45,47 @@ def egress_requests(config: Config, ca: str) -> dict[str, Request]:
     return found
 
 
-def service_requests(config: Config, ca: str, token: str) -> dict[str, Request]:
-    """What one node asks for all: Prometheus. `token`: with which it is asked."""
+class Tokens(Struct, frozen=True, kw_only=True):
+    """With what services are asked; empty for nothing."""
+
+    prometheus: str = ""
+    remote_write: str = ""
+
+
+def service_requests(config: Config, ca: str, tokens: Tokens, run: str, now: float) -> dict[str, Request]:
+    """What one node asks for all: Prometheus, and who takes its samples. `run`: names the sample; `now`: seconds since the epoch."""
+    return _of_prometheus(config, ca, tokens.prometheus) | _of_receiver(config, ca, tokens.remote_write, run, now)
+
+
+def _of_prometheus(config: Config, ca: str, token: str) -> dict[str, Request]:
     if config.prometheus.mode != "existing" or not config.prometheus.url:
         return {}
     base = config.prometheus.url
-    headers = {"authorization": f"Bearer {token}"} if token else {}
     found = {
-        f"{QUERY}{key}": Request(url=query_url(base, query), ca=ca, headers=headers) for key, query in QUERIES.items()
+        f"{QUERY}{key}": Request(url=query_url(base, query), ca=ca, headers=_bearer(token))
+        for key, query in QUERIES.items()
     }
-    if token:
-        found[NO_TOKEN] = Request(url=query_url(base, "up"), ca=ca)
-    return found
+    return found | ({NO_TOKEN: Request(url=query_url(base, "up"), ca=ca)} if token else {})
+
+
+def _of_receiver(config: Config, ca: str, token: str, run: str, now: float) -> dict[str, Request]:
+    if not config.remote_write.url:
+        return {}
+    asked = request(config.remote_write.url, config, ca)
+    body = write_request({"run": run}, 1.0, now)
+    return {REMOTE_WRITE: replace(asked, method="POST", headers={**HEADERS, **_bearer(token)}, body=body)}
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"} if token else {}
+
+
+def remote_write_facts(seen: Seen) -> Facts:
+    """What came of the sample."""
+    if seen.status is None:
+        return {"error": failure_of(seen)}
+    said = seen.body.decode(errors="replace").strip()[:_SAID]
+    return {"post_one_sample": seen.status, **({"body_mentions": said} if said else {})}
 
 
 def request(url: str, config: Config, ca: str) -> Request:

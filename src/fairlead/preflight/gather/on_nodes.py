@@ -32,7 +32,8 @@ async def gather(api: Api, place: Place, config: Config, ca: str, found: Facts, 
     tell(f"Starting a probe on {len(names)} node{'s' * (len(names) != 1)} ...")
     found |= {key: {} for key in ("probes", "probe_exit", "clock", "dns", "connectivity", "runtime_pull")}
     probes = Probes(api, place, Limits(), tell)
-    orders = _orders(config, ca, found, names, await _registry(api, place, config, ca))
+    once = asks.service_requests(config, ca, await _tokens(api, config), place.run, api.clock.now())
+    orders = _orders(config, ca, found, names, Orders(requests=once, registry=await _registry(api, place, config, ca)))
     work = [
         asyncio.create_task(_trials(api, place, config, found, nodes)),
         asyncio.create_task(probes.run(names, orders)),
@@ -50,6 +51,21 @@ def is_probed(node: Facts) -> bool:
     return bool(node["ready"]) and not node.get("virtual") and node.get("os", "linux") == "linux"
 
 
+async def _tokens(api: Api, config: Config) -> asks.Tokens:
+    """Those in the Secrets that the configuration names, where they may be read."""
+
+    async def in_secret(name: str | None) -> str:
+        if not name:
+            return ""
+        read = await known(api.get(path_of("v1", "secrets", name, config.namespace)))
+        return base64.b64decode((read.get("data") or {}).get("token", "")).decode(errors="replace").strip()
+
+    return asks.Tokens(
+        prometheus=await in_secret(config.prometheus.token_secret),
+        remote_write=await in_secret(config.remote_write.token_secret),
+    )
+
+
 async def _registry(api: Api, place: Place, config: Config, ca: str) -> Wanted | None:
     """What to ask the registry for: the image the probes run, with the pull secret that was copied for them."""
     if config.registry.local_images:
@@ -63,20 +79,18 @@ async def _registry(api: Api, place: Place, config: Config, ca: str) -> Wanted |
     return wanted_of(place.image, secret, ca=ca, scheme=scheme, proxy=asks.proxy_of(url, config))
 
 
-def _orders(
-    config: Config, ca: str, found: Facts, names: Sequence[str], registry: Wanted | None
-) -> Callable[[str], Orders]:
+def _orders(config: Config, ca: str, found: Facts, names: Sequence[str], once: Orders) -> Callable[[str], Orders]:
+    """What the probe of a node looks at. `once`: what the first of them asks for all."""
     everywhere = asks.egress_requests(config, ca)
     if host := found["cluster"].get("kubernetes_service_ip"):
         everywhere |= asks.api_requests(config, host)
     everywhere.pop(f"{asks.EGRESS}charts", None)  # Helm asks for the chart, from where the command runs
-    once = asks.service_requests(config, ca, "")
     wanted = asks.names_of(config)
 
     def of(node: str) -> Orders:
         first = bool(names) and node == names[0]
-        mine = everywhere | (once if first else {})
-        return Orders(requests=mine, names=wanted, registry=registry if first else None)
+        mine = everywhere | (once.requests if first else {})
+        return Orders(requests=mine, names=wanted, registry=once.registry if first else None)
 
     return of
 
@@ -155,6 +169,8 @@ def _seen(node: str, probed: Probed, looked: Looked, config: Config, found: Fact
     _of_api(looked, found)
     if looked.registry is not None:
         found["registry"] = looked.registry
+    if (wrote := looked.requests.get(asks.REMOTE_WRITE)) is not None:
+        found["remote_write"] = asks.remote_write_facts(wrote)
     answers = {k.removeprefix(asks.QUERY): s for k, s in looked.requests.items() if k.startswith(asks.QUERY)}
     if set(answers) == set(QUERIES):
         without = looked.requests.get(asks.NO_TOKEN)

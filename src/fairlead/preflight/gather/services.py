@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -24,7 +23,7 @@ QUERIES: Final = {
     "allocatable": "count(kube_node_status_allocatable)",
     "build": "kube_state_metrics_build_info",
     "duplicates": "max(count by (namespace, pod, container, resource) (kube_pod_container_resource_requests))",
-    "age": "time() - max(timestamp(kube_node_info or kube_node_status_allocatable or node_uname_info))",
+    "age": "time() - max(timestamp(kube_node_info) or timestamp(kube_node_status_allocatable) or timestamp(node_uname_info))",
     "uname": "node_uname_info",
     "gpus": "count by (Hostname, node, instance, kubernetes_node) (DCGM_FI_DEV_GPU_UTIL)",
 }
@@ -108,8 +107,8 @@ def metrics_facts(answers: Mapping[str, Seen], nodes: Sequence[Document]) -> Fac
         found["kube_state_metrics_build_info_version"] = str(builds[0]["metric"].get("version", ""))
     if (most := _number(answers["duplicates"])) is not None:
         found["kube_state_metrics_duplicates"] = most > 1
-    if (age := _number(answers["age"])) and age < time.time() / 2:
-        found["newest_sample_age_seconds"] = round(age, 1)
+    if ages := _result(answers["age"]):
+        found["newest_sample_age_seconds"] = round(_value(ages[0]), 1)
     unames = _result(answers["uname"])
     if unames is not None:
         up = {node["name"]: sum(_is_of(node, series["metric"]) for series in unames) for node in nodes}
