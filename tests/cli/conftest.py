@@ -21,7 +21,7 @@ class Cli:
 
     data: Path
 
-    def run(self, *words: str, timeout: float = 60, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, timeout: float = 240, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """The finished command."""
         return subprocess.run(
             [sys.executable, "-m", "fairlead.cli.main", *words],

@@ -68,7 +68,7 @@ def served(up: Cli) -> Iterator[int]:
 
 def _exchanged(port: int, data: bytes) -> bytes:
     """What comes back once all was said."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=240) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(1 << 16), b""))

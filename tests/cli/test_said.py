@@ -20,7 +20,7 @@ def _with(environment: dict[str, str], *words: str) -> subprocess.CompletedProce
         [sys.executable, "-m", "fairlead.cli.main", *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         env={**kept, "NO_COLOR": "1", **environment},
     )
 
@@ -67,7 +67,7 @@ def test_the_end_is_the_last_word_after_the_whole_log(up: Cli) -> None:
     words = [sys.executable, "-m", "fairlead.cli.main", *quick]
     env = {**os.environ, "FAIRLEAD_DATA": str(up.data), "NO_COLOR": "1"}
     said = subprocess.run(
-        words, text=True, timeout=60, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        words, text=True, timeout=240, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ).stdout
     assert said.index("first") < said.index("last\n") < said.index("quick: Completed"), said
     up.ok("delete", "quick")

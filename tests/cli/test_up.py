@@ -129,7 +129,7 @@ def test_kubectl_can_look(fresh: Cli) -> None:
     fresh.ok("project", "create", "team", "--gpus", "2")
     fresh.ok("submit", "hello", "-i", "x", "-g", "1", "--wait", "--", "sleep", NAP)
     command = ["kubectl", "--kubeconfig", str(fresh.data / "kubeconfig"), "get", "pods,nodes", "-A"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert "hello-0" in done.stdout
     assert "node/sim-1" in done.stdout

@@ -37,7 +37,7 @@ def test_a_file_as_data_folder_is_wrong_use(fresh: Cli, mode: tuple[str, ...]) -
 @pytest.mark.parametrize("mode", [(), ("--foreground",)])
 def test_a_full_disk_is_said_at_once(tmp_path: Path, mode: tuple[str, ...]) -> None:
     with small_disk(tmp_path / "disk", 500) as folder:
-        done = Cli(folder).run("up", *mode, "--port", "0", timeout=30)
+        done = Cli(folder).run("up", *mode, "--port", "0", timeout=100)
     assert (done.returncode, "is full: 0 MiB are free, and at least 32 MiB" in done.stderr) == (5, True)
     assert "Free some space, or choose another folder with --data." in done.stderr
 

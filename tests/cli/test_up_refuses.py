@@ -36,7 +36,7 @@ def test_a_held_database_is_named(fresh: Cli, name: str, is_new: bool) -> None:
         fresh.ok("up", "--port", "0")
         fresh.ok("down")
     with held(fresh.data / name):
-        done = fresh.run("up", "--port", "0", timeout=45)
+        done = fresh.run("up", "--port", "0", timeout=100)
     assert done.returncode == 5, done.stderr
     assert f"The database {fresh.data / name} is held by another program." in done.stderr
     assert "Stop the program that has it open" in done.stderr

@@ -89,7 +89,7 @@ async def _teach(server: ApiServer) -> None:
             with contextlib.suppress(AlreadyExists):
                 await client.create(CUSTOM_RESOURCE_DEFINITION, definition)
         for kind in CUSTOM_KINDS:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while True:
                     try:
                         await client.list(kind)

@@ -43,7 +43,7 @@ CLOCK = SystemClock()
 PASSWORD = "correct horse battery staple"
 SECRET = "cluster-secret"
 ROLES = ("controllers", "scheduler", "kubelet", "agent")
-PATIENCE = 40.0
+PATIENCE = 120.0
 """Seconds to wait for anything."""
 
 

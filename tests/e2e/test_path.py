@@ -78,7 +78,7 @@ async def test_a_deleted_workload_is_gone_with_its_pods(path: Path) -> None:
     await path.phase(work, "Running")
     await path.call("DELETE", f"/api/v1/workloads/trainings/{work}")
     client = path.roles.client
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while await _is_there(path, client, work):  # noqa: ASYNC110  # neither lists nor processes have an event
             await asyncio.sleep(0.05)
 

@@ -103,7 +103,7 @@ class Served:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             out, _ = await process.communicate(stdin.encode())
         return process.returncode or 0, out.decode()
 
@@ -128,7 +128,7 @@ async def test_our_client_works_over_https(served: Served) -> None:
     await served.client.create(CONFIG_MAP, a_map("a"), "default")
     await served.client.patch(CONFIG_MAP, "a", {"data": {"k": "v"}}, "default")
     events = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         async for event in served.client.watch(CONFIG_MAP, start, "default"):
             events.append(event.change)
             if len(events) == 2:
@@ -178,7 +178,7 @@ async def test_logs_and_commands_go_through(served: Served) -> None:
     session = await served.client.exec("web", "default", ["cat"])
     await session.send(b"hello")
     await session.end_input()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         assert [data async for _, data in session.output()] == [b"hello"]
     assert session.exit_code == 0
     await session.close()

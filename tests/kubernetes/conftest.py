@@ -118,7 +118,7 @@ async def _teach(server: ApiServer) -> None:
 
 async def served(client: Client, kind: Kind[Any]) -> None:
     """Return once a new kind can be listed: the server needs a moment."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             try:
                 await client.list(kind)

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.parts.apiserver import free_ports, stop
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds to wait for anything."""
 
 

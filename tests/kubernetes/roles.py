@@ -27,7 +27,7 @@ from fairlead.objects.pod import Pod, PodSpec
 from fairlead.runtime.errors import FairleadError
 
 T = TypeVar("T")
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds to wait for anything."""
 
 

@@ -234,7 +234,7 @@ async def test_a_cache_follows_its_kind(client: Client, namespace: str) -> None:
     cache.on_change(hear)
     running = asyncio.create_task(cache.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             await cache.synced.wait()
             await client.create(CONFIG_MAP, _map("during"), namespace)
             await client.delete(CONFIG_MAP, "before", namespace)
@@ -327,7 +327,7 @@ async def _events(
     client: Client, kind: Kind[Any], revision: str, namespace: str, count: int, **selectors: str
 ) -> list[Event[Any]]:
     events: list[Event[Any]] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         async for event in client.watch(kind, revision, namespace, **selectors):
             events.append(event)
             if len(events) == count:

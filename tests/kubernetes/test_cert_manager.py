@@ -38,7 +38,7 @@ class Certified:
     def kubectl(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """The finished command."""
         command = ["kubectl", "--kubeconfig", str(self.kubeconfig), *words]
-        return subprocess.run(command, capture_output=True, text=True, input=given, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, input=given, timeout=240)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """An object of the chart's namespace, or of none; empty while there is none."""

@@ -29,7 +29,7 @@ class Enforcing:
     def kubectl(self, *words: str, given: Any = None) -> subprocess.CompletedProcess[str]:
         """The finished command."""
         command = ["kubectl", f"--kubeconfig={self._config}", "-n", "fairlead", *words]
-        return subprocess.run(command, capture_output=True, text=True, input=json.dumps(given), timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, input=json.dumps(given), timeout=240)
 
     def made(self, template: dict[str, Any], name: str) -> subprocess.CompletedProcess[str]:
         """A pod as a controller without rights of its own makes it: its account's are those that count."""

@@ -17,7 +17,7 @@ import pytest
 from tests.kubernetes.conftest import ON_EACH
 from tests.parts.apiserver import ApiServer, free_ports, kubeconfig
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 
 LOCAL = {"registry": {"host": "localhost", "local_images": True}, "egress": {"third_party": []}}
 
@@ -57,7 +57,7 @@ def make(server: ApiServer, folder: Path, *objects: dict[str, Any]) -> None:
     config = server.write_kubeconfig(folder / "admin")
     given = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     command = ["kubectl", f"--kubeconfig={config}", "apply", "--validate=false", "-f", "-"]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
 
 
@@ -86,7 +86,7 @@ def test_openshift_is_known_by_its_own_object_and_never_by_the_name_of_a_group(
             assert version in found.check("openshift-version")["seen"]
     finally:
         for plural in ("clusterversions.config.openshift.io", "routes.route.openshift.io"):
-            subprocess.run(["kubectl", f"--kubeconfig={config}", "delete", "crd", plural], check=True, timeout=60)
+            subprocess.run(["kubectl", f"--kubeconfig={config}", "delete", "crd", plural], check=True, timeout=240)
 
 
 def _definition(plural: str, group: str) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def test_the_role_that_it_prints_is_all_that_it_needs_to_read(server: ApiServer,
     ).stdout
     admin = server.write_kubeconfig(tmp_path / "admin")
     kubectl = ["kubectl", f"--kubeconfig={admin}"]
-    subprocess.run([*kubectl, "apply", "-f", "-"], input=printed, text=True, check=True, timeout=60)
+    subprocess.run([*kubectl, "apply", "-f", "-"], input=printed, text=True, check=True, timeout=240)
     try:
         config = tmp_path / "user"
         config.write_text(kubeconfig(server.url, server.folder / "ca.crt", {"token": server.user_token}))
@@ -151,7 +151,7 @@ def test_the_role_that_it_prints_is_all_that_it_needs_to_read(server: ApiServer,
         assert facts["access"]["forbidden"] == ["list secrets"], "Secrets are asked for and not needed"
         assert "clusterroles" not in [r["resource"] for r in facts["access_reviews"] if r["allowed"]]
     finally:
-        subprocess.run([*kubectl, "delete", "-f", "-"], input=printed, text=True, check=True, timeout=60)
+        subprocess.run([*kubectl, "delete", "-f", "-"], input=printed, text=True, check=True, timeout=240)
 
 
 def test_an_answer_of_nobody_is_told_by_its_class(server: ApiServer, tmp_path: Path) -> None:

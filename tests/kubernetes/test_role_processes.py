@@ -44,7 +44,7 @@ class Product:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The finished command."""
         command = [sys.executable, "-m", "fairlead.cli.main", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=self.environment())
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, env=self.environment())
 
     def environment(self) -> dict[str, str]:
         """In which the command line finds the control plane and the person's key."""

@@ -52,7 +52,7 @@ def holds_limits(env: Mapping[str, str]) -> bool:
 
 def podman(env: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """Give what podman answers."""
-    return subprocess.run(["podman", *words], env=dict(env), capture_output=True, text=True, timeout=60)
+    return subprocess.run(["podman", *words], env=dict(env), capture_output=True, text=True, timeout=240)
 
 
 def _settings(folder: Path, runtime: str, groups: str) -> None:

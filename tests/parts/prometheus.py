@@ -16,7 +16,7 @@ from tests.parts.apiserver import free_ports, stop
 from tests.parts.debian import program
 
 PROGRAMS = (("prometheus", "prometheus"), ("prometheus-node-exporter", "prometheus-node-exporter"))
-_PATIENCE = 40.0
+_PATIENCE = 120.0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ TINYPROXY = ("tinyproxy", "tinyproxy-bin")
 SQUID = ("squid", "squid-openssl")
 SOCAT = ("socat", "socat")
 PROGRAMS = (TINYPROXY, SQUID, SOCAT)
-_PATIENCE = 15.0
+_PATIENCE = 60.0
 _HERE = "127.0.0.1"
 
 

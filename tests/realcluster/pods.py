@@ -52,7 +52,7 @@ async def output(client: Client, namespace: str, name: str) -> str:
     return b"".join([piece async for piece in client.logs(name, namespace)]).decode()
 
 
-async def until(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], seconds: float = 60) -> T:
+async def until(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], seconds: float = 180) -> T:
     """Give the first good answer. Raises: AssertionError with the last one when there was none in time."""
     end = time.monotonic() + seconds
     answer = await ask()

@@ -88,7 +88,7 @@ async def test_what_the_cluster_refuses_is_failed_with_its_words(plane: Plane) -
             kind="Training", namespace="runai-vision", name="train-1", code="invalid", message="no such thing"
         )
         await agent.applied(await agent.next(Desired), error)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while (found := await plane.ok("GET", f"/api/v1/workloads/{made['workloadId']}"))["phase"] != "Failed":  # noqa: ASYNC110  # asked as a client asks
                 await asyncio.sleep(0.02)
         assert found["phaseMessage"] == "no such thing"

@@ -204,7 +204,7 @@ async def test_openapi_is_served_and_names_the_paths_of_existing_clients(plane: 
 
 async def _event(stream: aiohttp.ClientResponse) -> dict[str, str]:
     found: dict[str, str] = {}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while line := (await stream.content.readline()).decode().strip():
             name, _, value = line.partition(": ")
             found[name] = value

@@ -40,7 +40,7 @@ class Person:
 
     async def wait_for(self, word: str) -> None:
         """Until an event with that word in it was heard."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not any(word in json.dumps(event) for event in self.heard):  # noqa: ASYNC110  # a stream is read by another task
                 await asyncio.sleep(0.01)
 
@@ -203,7 +203,7 @@ async def _own_department(world: World, tenant: str) -> str:
 
 
 async def _heard(person: Person, topic: str, kind: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not any((e.get("topic"), e["kind"]) == (topic, kind) for e in person.heard):  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.01)
 

@@ -68,7 +68,7 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
 
 async def _is_answered(options: AgentOptions) -> bool:
     """Whether the control plane tells what it wants, as it does a cluster that it knows."""
-    async with asyncio.timeout(20), WebSockets(options).control() as link:
+    async with asyncio.timeout(90), WebSockets(options).control() as link:
         await link.send(encode(Hello(cluster=options.cluster, kube_uid="uid-1", version="test")))
         async for data in link:
             if isinstance(decode_from_server(data), Desired):

@@ -278,13 +278,13 @@ async def _log(runtime: ContainerRuntime) -> str:
 
 
 async def _said(runtime: ContainerRuntime, text: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while text not in await _log(runtime):  # noqa: ASYNC110  # a log has no event
             await asyncio.sleep(0.02)
 
 
 async def _until(answer: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not (found := await answer()):  # noqa: ASYNC110  # the engine has no event
             await asyncio.sleep(0.05)
     return found

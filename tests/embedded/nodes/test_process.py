@@ -210,7 +210,7 @@ async def test_a_starter_killed_before_it_learns_of_its_process_does_not_start_a
     counted = tmp_path / "counted"
     script = f"echo begun >> {counted}; sleep 1; exit 4"
     _kill_in_between(tmp_path / "pods", script)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while not counted.exists():  # noqa: ASYNC110  # a file has no event
             await asyncio.sleep(0.01)
     runtime = ProcessRuntime(tmp_path / "pods", os.environ)
@@ -238,6 +238,6 @@ async def test_a_removed_pod_leaves_nothing(runtime: ProcessRuntime) -> None:
 
 
 async def _said(runtime: ProcessRuntime, text: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while text not in await _log(runtime):  # noqa: ASYNC110  # a log has no event
             await asyncio.sleep(0.02)

@@ -23,7 +23,7 @@ from tests.parts.cluster.simulated_gpus import RESOURCE
 from tests.parts.cluster.slots import Slot, slot
 
 NODES = ("node-1", "node-2")
-_PATIENCE = 90
+_PATIENCE = 240
 """How long all nodes may take to become Ready. Units: seconds; it is 10 on a quiet machine."""
 
 
