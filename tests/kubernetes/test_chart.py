@@ -34,7 +34,7 @@ class Helm:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The finished command."""
-        return subprocess.run([str(self._program), *words], capture_output=True, text=True, env=self._env, timeout=400)
+        return subprocess.run([str(self._program), *words], capture_output=True, text=True, env=self._env, timeout=700)
 
     def ok(self, *words: str) -> str:
         """What a command that must succeed said."""

@@ -76,7 +76,7 @@ def product_on(real_cluster: Cluster, folder: Path) -> Iterator[Installed]:
         )
         values += f",agent.secret={made['client_secret']}"
         done = found.helm.run(
-            "install", "fairlead", str(CHART), "-n", "fairlead", "--wait", "--timeout", "5m", "--set", values
+            "install", "fairlead", str(CHART), "-n", "fairlead", "--wait", "--timeout", "10m", "--set", values
         )
         assert done.returncode == 0, f"{done.stderr}\n{found.told()}"
         until(lambda: product.json("cluster", "list")[0]["status"]["state"] == "Connected")

@@ -96,13 +96,20 @@ spec:
           ports:
             - {name: health, containerPort: 9090}
             {{- with .ports }}{{ . | nindent 12 }}{{- end }}
+          startupProbe:  # a node that has much to do starts programs slowly, and ending them makes it no faster
+            httpGet: {path: {{ .live | default "/healthz" }}, port: {{ .probePort | default "health" }}}
+            periodSeconds: 2
+            timeoutSeconds: 5
+            failureThreshold: 120
           livenessProbe:
             httpGet: {path: {{ .live | default "/healthz" }}, port: {{ .probePort | default "health" }}}
             periodSeconds: 10
+            timeoutSeconds: 5
             failureThreshold: 6
           readinessProbe:
             httpGet: {path: {{ .readiness | default "/readyz" }}, port: {{ .probePort | default "health" }}}
             periodSeconds: 5
+            timeoutSeconds: 5
           resources: {{- toYaml .values.resources | nindent 12 }}
           {{- include "fairlead.confined" $root | nindent 10 }}
           volumeMounts:

@@ -38,6 +38,8 @@ HOPELESS: Final = {
 _NEIGHBOURS: Final = 3
 """Probes before and behind in the ring that a probe asks: each pair is asked both ways."""
 _AT_RANDOM: Final = 2
+_LATE_TOO: Final = 3
+"""So many times the usual number are in the cluster where many are late."""
 _ANCHORS: Final = 2
 """Probes that stay to the end, so that late ones have somebody to ask."""
 
@@ -46,10 +48,13 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How many and how long. Units: seconds."""
 
     at_once: int = 50
-    start: float = 60.0
+    start: float = 120.0
+    """A pull of the image included."""
+    late: float = 15.0
+    """Others are started in the place of a probe that is not up after this."""
     settle: float = 3.0
     """Probes that are up wait so long for others to look together with."""
-    look: float = 40.0
+    look: float = 60.0
     poll: float = 1.0
 
 
@@ -103,7 +108,7 @@ class Probes:
         looking: set[asyncio.Task[None]] = set()
         try:
             while waiting or self._living or looking:
-                while waiting and len(self._living) < self._limits.at_once:
+                while waiting and self._has_room():
                     await self._start(waiting.pop(0), len(nodes) - len(waiting))
                 await self._see()
                 for batch in self._batches():
@@ -119,6 +124,12 @@ class Probes:
                 task.cancel()
             for node in [*waiting, *self._living]:
                 self.results.setdefault(node, Probed(state="timeout", status="the run ended before it was looked at"))
+
+    def _has_room(self) -> bool:
+        """Whether one more may be started. Late ones are waited for and take nobody's turn, up to a point: all may be pulling."""
+        now, most = self._clock.monotonic(), self._limits.at_once
+        prompt = sum(now - each.since < self._limits.late for each in self._living.values())
+        return prompt < most and len(self._living) < _LATE_TOO * most
 
     async def _start(self, node: str, index: int) -> None:
         body = pods.probe(self._place, node, index)
@@ -212,7 +223,7 @@ class Probes:
         """What came of the second container, for whose image the node's runtime had to ask the registry."""
         if not self._place.pulls:
             return None
-        end = self._clock.monotonic() + self._limits.start / 2
+        end = self._clock.monotonic() + self._limits.start / 4
         while True:
             with contextlib.suppress(FairleadError, TimeoutError):
                 path = path_of("v1", "pods", living.name, self._place.namespace)
