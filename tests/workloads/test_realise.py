@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from fairlead.objects.fields import ENDED, GPU_FRACTION, GPU_MEMORY, POD_GROUP, RANK
@@ -297,6 +298,19 @@ def test_a_pod_that_was_seen_on_its_way_out_has_not_vanished() -> None:
         a_training(suspended=True), status=plan(a_training(suspended=True), in_phase(pod, "Running")).status
     )
     assert [plan(one).status.evictions for one in (waits, ended, stopped)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("reason", ["InvalidImageName", "ImagePullBackOff", "CreateContainerConfigError"])
+def test_what_a_node_tries_in_vain_is_told_in_its_words(reason: str) -> None:
+    job = a_training()
+    (pod,) = made_by(job)
+    waits = ContainerStatus(name="x", state=ContainerState(waiting={"reason": reason, "message": "no such thing"}))
+    stuck = in_phase(pod, "Pending")
+    found = plan(job, replace(stuck, status=replace(stuck.status, container_statuses=(waits,)))).status
+    assert (found.phase, found.phase_message) == ("Initializing", f"Cannot start on n1: {reason}: no such thing")
+    making = ContainerStatus(name="x", state=ContainerState(waiting={"reason": "ContainerCreating"}))
+    usual = plan(job, replace(stuck, status=replace(stuck.status, container_statuses=(making,)))).status
+    assert usual.phase_message == "Starting on n1."
 
 
 def test_a_suspended_workload_loses_its_pods_and_makes_none() -> None:

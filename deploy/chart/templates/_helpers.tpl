@@ -33,6 +33,12 @@ imagePullSecrets:
 
 {{/* Whether the cluster is connected to a control plane. */}}
 {{- define "fairlead.connected" -}}
+{{- if and .Values.agent.url (not .Values.agent.cluster) }}
+{{- fail "agent.url is set and agent.cluster is not: give the id that `fairlead cluster create NAME` printed, or leave both empty." }}
+{{- end }}
+{{- if and .Values.agent.cluster (not .Values.agent.url) }}
+{{- fail "agent.cluster is set and agent.url is not: give the address of the control plane, or leave both empty." }}
+{{- end }}
 {{- if and .Values.agent.url .Values.agent.cluster }}yes{{ end -}}
 {{- end -}}
 

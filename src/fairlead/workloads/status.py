@@ -59,6 +59,30 @@ def failure_of(pod: Pod) -> str:
     return words
 
 
+def held_up(pod: Pod) -> str:
+    """What its node tries in vain to start a pod with, in the node's words; empty where nothing is in the way."""
+    for container in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        waits = container.state.waiting or {}
+        if waits.get("reason") in _IN_VAIN:
+            said = str(waits.get("message") or "").strip()
+            return f"Cannot start on {pod.spec.node_name}: {waits['reason']}" + (f": {said}" if said else "")
+    return ""
+
+
+_IN_VAIN: Final = {
+    "InvalidImageName",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+}
+"""Reasons for which a kubelet tries again and again."""
+
+
 def status_of(
     workload: Workload,
     pods: Sequence[Pod],
@@ -131,6 +155,8 @@ def _living(workload: Workload, mine: Sequence[Pod], finished: int, failures: in
         return "Running", f"{len(running)} of {ranks_of(workload)} pods run.{retried}" if missing else retried.strip()
     if running:
         return "Degraded", f"{len(running)} of {ranks_of(workload)} pods run, {least_of(workload)} are needed.{retried}"
+    if placed and (why := next(filter(None, map(held_up, placed)), "")):
+        return "Initializing", f"{why}{retried}"
     if placed:
         return "Initializing", f"Starting on {', '.join(sorted({p.spec.node_name for p in placed}))}.{retried}"
     return "Pending", _waiting(mine) + retried

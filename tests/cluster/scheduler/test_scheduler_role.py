@@ -202,3 +202,25 @@ def test_a_gang_below_its_minimum_is_ended_after_a_minute() -> None:
         assert any("too few of its pods" in c.message for c in ended.status.conditions)
 
     lives(bench, story)
+
+
+def test_a_placed_pod_takes_room_though_its_group_is_gone() -> None:
+    """As when a workload is deleted: its group goes at once, its pods have their grace time."""
+    bench = Bench()
+
+    async def story(scheduler: Scheduler) -> None:
+        group = PodGroup(metadata=ObjectMeta(name="g"), spec=PodGroupSpec(min_member=1, queue="team"))
+        await bench.client.create(kinds.POD_GROUP, group, "default")
+        await asks(bench, "ends", 3, group="g")
+        await bench.clock.sleep(5)
+        assert await node_of(bench, "ends") == "n1"
+        await bench.client.delete(kinds.POD, "ends", "default", grace_seconds=30)
+        await bench.client.delete(kinds.POD_GROUP, "g", "default")
+        await asks(bench, "large", 4)
+        await bench.clock.sleep(10)
+        assert await node_of(bench, "large") == "", "the GPUs are held still"
+        await bench.client.delete(kinds.POD, "ends", "default", grace_seconds=0)
+        await bench.clock.sleep(10)
+        assert await node_of(bench, "large") == "n1"
+
+    lives(bench, story)

@@ -28,7 +28,7 @@ from fairlead.workloads.evictions import eviction_of, told
 from fairlead.workloads.gpus import count_of, devices_of, gpu_milli, gpu_of
 from fairlead.workloads.pods import ranks_of
 from fairlead.workloads.priority import is_preemptible, priority_of
-from fairlead.workloads.status import ended_at, exit_code_of, failure_of
+from fairlead.workloads.status import ended_at, exit_code_of, failure_of, held_up
 
 DEFAULT_POOL = "default"
 _MOST_ROWS = 1024
@@ -123,7 +123,7 @@ def pod_row(pod: objects.Pod, workload: str, size: int, report: org.NodeReport |
         devices=indices_of(pod, report),
         enforcement=meta.annotations.get(fields.ENFORCEMENT, "none"),
         enforcement_reason=meta.annotations.get(fields.ENFORCEMENT_REASON, ""),
-        message=status.message,
+        message=status.message or held_up(pod),
         exit_code=exit_code_of(pod),
         created=_time(meta.creation_timestamp),
         started=seconds_of(status.start_time),

@@ -25,7 +25,8 @@ _AUTHORITY_DAYS: Final = 3650
 _SERVER_DAYS: Final = 90
 _RENEW_LEFT: Final = 1 / 3
 """Renewed when this part of its life is left."""
-_LOOK_SECONDS: Final = 3600.0
+_LOOK_SECONDS: Final = 60.0
+"""Somebody may remove the secret, and until it is there again admission does not start."""
 
 
 class WebhookOptions(Struct, frozen=True, kw_only=True):
@@ -54,7 +55,7 @@ class WebhookCertificates:
         self._options = options
 
     async def reconcile(self, _key: str) -> float:
-        """The secret is good and the webhooks trust it; looks again in an hour."""
+        """The secret is good and the webhooks trust it; looks again in a minute."""
         secret = await self._changed(await self._secret(), self._with_authority)
         await self._trust(secret.data["ca.crt"])
         await self._changed(secret, self._with_server)

@@ -21,8 +21,8 @@ from fairlead.objects.pod import Pod
 from fairlead.objects.times import seconds_of, text_of
 from fairlead.objects.workload import Workload, WorkloadStatus
 from fairlead.runtime.clock import Clock
-from fairlead.runtime.errors import Conflict, Denied, Invalid, NotFound
-from fairlead.workloads.realise import realise
+from fairlead.runtime.errors import Conflict, Denied, Invalid, NotFound, Retryable
+from fairlead.workloads.realise import Realised, realise
 from fairlead.workloads.shares import with_devices
 
 WorkKey = tuple[str, Key]
@@ -30,6 +30,9 @@ WorkKey = tuple[str, Key]
 
 _REFUSED_SECONDS = 30.0
 """Pods that the API server refuses are tried again after this: what forbids them, a quota say, may have been changed."""
+
+_AWAY_SECONDS = 5.0
+"""Between tries while a webhook does not answer."""
 
 _KINDS: dict[str, Kind[Any]] = {k.kind: k for k in kinds.WORKLOAD_KINDS}
 
@@ -67,13 +70,11 @@ class Works:
             await ensure_group(self._client, self._observed.groups, plan.group)
         for pod in plan.delete:
             await self._delete(pod)
-        try:
-            for pod in plan.create:
-                await self._create(pod)
-        except (Invalid, Denied) as error:
-            refused = replace(plan.status, phase="Pending", phase_message=f"Its pods are refused: {error}")
-            await self._show(kind, workload, refused)
-            return _REFUSED_SECONDS
+        refused = await self._create_all(plan)
+        if refused is not None:
+            message, again = refused
+            await self._show(kind, workload, replace(plan.status, phase="Pending", phase_message=message))
+            return again
         await self._show(kind, workload, plan.status)
         next_try = seconds_of(plan.status.next_try_at)
         return None if next_try is None else max(next_try - self._clock.now(), 0.0)
@@ -85,6 +86,19 @@ class Works:
             await self._client.patch(_KINDS[kind], meta.name, patch, meta.namespace, uid=meta.uid)
         except NotFound:
             return
+
+    async def _create_all(self, plan: Realised) -> tuple[str, float] | None:
+        """Why the pods cannot be made, and when to try again; None where they are."""
+        try:
+            for pod in plan.create:
+                await self._create(pod)
+        except (Invalid, Denied) as error:
+            return f"Its pods are refused: {error}", _REFUSED_SECONDS
+        except Retryable as error:
+            if "webhook" not in str(error):
+                raise
+            return f"Its pods cannot be made now: {error}", _AWAY_SECONDS
+        return None
 
     async def _create(self, pod: Pod) -> None:
         made = with_devices(pod) if self._tells else pod

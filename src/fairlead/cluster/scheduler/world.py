@@ -228,8 +228,8 @@ class World:
                 continue
             named = pod.metadata.annotations.get(fields.POD_GROUP)
             gang = gangs.get((pod.metadata.namespace, named)) if named else None
-            if named and gang is None:
-                continue
+            if named and gang is None and not pod.spec.node_name:
+                continue  # its group is on its way; a placed pod takes room whether its group is still there or not
             group = gang or observe.lone_group(pod)
             groups.setdefault(group.uid, group)
             value = observe.pod_value(pod, group.uid, self._class(key, pod), status)
