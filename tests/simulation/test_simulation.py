@@ -20,8 +20,8 @@ from tests.simulation.story import Lived, live
 from tests.simulation.whole import live_whole
 
 SEED = int(os.environ.get("FAIRLEAD_SIMULATION_SEED") or secrets.randbelow(1 << 32))
-HOURS = float(os.environ.get("FAIRLEAD_SIMULATION_HOURS") or 50)
-GUARD_SECONDS = 2400
+HOURS = float(os.environ.get("FAIRLEAD_SIMULATION_HOURS") or 25)
+GUARD_SECONDS = 3600
 PART_HOURS = 5.0
 """A simulated cluster is as old as this at most; the next one begins with a seed made from the first."""
 

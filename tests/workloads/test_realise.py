@@ -286,6 +286,16 @@ def test_a_pod_that_vanished_from_its_node_is_an_eviction_with_its_loss_whoever_
     assert (again.evictions, _evicted_message(again)) == (1, _evicted_message(found.status))
 
 
+def test_an_evicted_pod_that_is_gone_already_is_told_with_its_reason_and_once() -> None:
+    job = a_training()
+    (pod,) = made_by(job)
+    ran = replace(job, status=plan(job, in_phase(pod, "Running")).status)
+    gone = in_phase(pod, "Running", evicted=True)
+    found = realise(ran, OWNER, [], NOW, [gone]).status
+    assert (found.evictions, _evicted_message(found)) == (1, "for somebody")
+    assert realise(replace(ran, status=found), OWNER, [], NOW).status.evictions == 1
+
+
 def test_a_pod_that_was_seen_on_its_way_out_has_not_vanished() -> None:
     job = a_training()
     (pod,) = made_by(job)

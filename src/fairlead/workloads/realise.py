@@ -22,7 +22,7 @@ from fairlead.objects.times import seconds_of, text_of
 from fairlead.objects.workload import Workload, WorkloadStatus
 from fairlead.workloads.evictions import is_evicted
 from fairlead.workloads.pods import Owner, gang_of, least_of, pod_of, ranks_of
-from fairlead.workloads.status import Course, ended_at, has_succeeded, status_of
+from fairlead.workloads.status import Course, Leaving, ended_at, has_succeeded, status_of
 
 DEFAULT_BACKOFF_LIMIT: Final = 6
 _FIRST_WAIT_SECONDS: Final = 10
@@ -42,8 +42,11 @@ class Realised(Struct, frozen=True, kw_only=True):
     status: WorkloadStatus = WorkloadStatus()
 
 
-def realise(workload: Workload, owner: Owner, pods: Sequence[Pod], now: str) -> Realised:
-    """Commands and status for a workload with these pods of its own. `now`: RFC 3339, stamped on what happens now."""
+def realise(workload: Workload, owner: Owner, pods: Sequence[Pod], now: str, left: Sequence[Pod] = ()) -> Realised:
+    """Commands and status for a workload with these pods of its own. `now`: RFC 3339, stamped on what happens now.
+
+    `left`: evicted pods that are gone already, as they were last.
+    """
     attempts = sorted({_attempt(p) for p in pods})
     failed = [a for a in attempts if any(_attempt(p) == a and _has_failed(p) for p in pods)]
     limit = DEFAULT_BACKOFF_LIMIT if workload.spec.backoff_limit is None else workload.spec.backoff_limit
@@ -57,7 +60,7 @@ def realise(workload: Workload, owner: Owner, pods: Sequence[Pod], now: str) -> 
     course = Course(failures=len(failed), given_up=given_up, done=done, next_try=next_try if next_try > now else "")
     over = [p for p in mine if is_evicted(p) and has_ended(p) and not has_succeeded(p)]  # its node keeps it otherwise
     stranded = _stranded(workload, mine)
-    status = status_of(workload, pods, mine, course, now, stranded)
+    status = status_of(workload, pods, mine, course, now, Leaving(ending=stranded, left=tuple(left)))
     group = gang_of(workload, owner)
     if workload.spec.suspended or given_up or done or workload.metadata.deletion_timestamp:
         end = None if noted else _end(done=done, given_up=given_up)

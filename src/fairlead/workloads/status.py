@@ -29,6 +29,13 @@ class Course(Struct, frozen=True, kw_only=True):
     next_try: str = ""
 
 
+class Leaving(Struct, frozen=True, kw_only=True):
+    """Pods on their way out: those about to be removed by us, and evicted ones that are gone already."""
+
+    ending: tuple[Pod, ...] = ()
+    left: tuple[Pod, ...] = ()
+
+
 def has_succeeded(pod: Pod) -> bool:
     """Whether the pod has done its work."""
     return pod.status.phase == "Succeeded" and not is_cut_short(pod)
@@ -89,11 +96,9 @@ def status_of(
     mine: Sequence[Pod],
     course: Course,
     now: str,
-    ending: Sequence[Pod] = (),
+    leaving: Leaving = Leaving(),  # noqa: B008  # it is frozen
 ) -> WorkloadStatus:
-    """The status to show. `mine`: pods of the current attempt; `ending`: those about to be removed by us. Times that were
-    set before stay, and so does the status of what ended.
-    """
+    """The status to show. `mine`: pods of the current attempt. Times that were set before stay, and so does the status of what ended."""
     before = workload.status
     if (
         before.phase
@@ -106,17 +111,20 @@ def status_of(
     starts = sorted(p.status.start_time for p in mine if p.status.start_time)
     ended = phase in ("Completed", "Failed")
     allocated = sum(gpu_milli(p) for p in mine if p.spec.node_name and not has_ended(p))
-    vanished = _vanished(workload, pods, allocated, now)
+    seen = [*pods, *leaving.left]
+    vanished = _vanished(workload, seen, allocated, now)
     return WorkloadStatus(
         phase=phase,
         phase_message=message,
-        conditions=_conditions(before.conditions, pods, phase, now, vanished),
+        conditions=_conditions(before.conditions, seen, phase, now, vanished),
         running_pods=len(running),
         requested_pods=ranks_of(workload),
         succeeded_pods=sum(1 for p in mine if has_succeeded(p)),
         failures=course.failures,
-        evictions=before.evictions + max(_new_evictions(workload, pods, now), int(bool(vanished))),
-        nodes=() if ended else tuple(sorted({p.spec.node_name or "" for p in mine if p not in ending and _stays(p)})),
+        evictions=before.evictions + max(_new_evictions(workload, seen, now), int(bool(vanished))),
+        nodes=()
+        if ended
+        else tuple(sorted({p.spec.node_name or "" for p in mine if p not in leaving.ending and _stays(p)})),
         allocated_gpu_milli=allocated,
         next_try_at=course.next_try or None if phase == "Pending" else None,
         started_at=before.started_at or (starts[0] if starts else None),

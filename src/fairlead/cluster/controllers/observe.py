@@ -15,6 +15,7 @@ from fairlead.objects.meta import ObjectMeta, controller_of
 from fairlead.objects.organisation import Department, NodePool, Project
 from fairlead.objects.pod import Pod
 from fairlead.objects.workload import DistributedTraining, Training, Workload, Workspace
+from fairlead.workloads.evictions import is_evicted
 from fairlead.workloads.gpus import groups_of
 from fairlead.workloads.pods import Owner
 
@@ -41,6 +42,7 @@ class Observed:
         )
         """Pods of others that our scheduler is to place, by the name they call it."""
         self._pods_of: dict[tuple[str, str], set[Key]] = {}
+        self._left: dict[tuple[str, str], dict[Key, Pod]] = {}
         self._made_by: dict[str, dict[Key, Pod]] = {}
         self._sharing: dict[str, dict[Key, Pod]] = {}
         self.pods.on_change(self._index)
@@ -78,6 +80,18 @@ class Observed:
         keys = sorted(self._pods_of.get((namespace, workload), ()))
         found = (self.pods.get(key.name, key.namespace) for key in keys)
         return tuple(p for p in found if p is not None and p.metadata.labels.get(WORKLOAD_KIND) == kind)
+
+    def left_of(self, namespace: str, workload: str) -> tuple[Pod, ...]:
+        """Evicted pods of that workload as they were last, gone since: one that goes with its node may never be seen with its reason."""
+        return tuple(self._left.get((namespace, workload), {}).values())
+
+    def forget(self, pods: Iterable[Pod]) -> None:
+        """These are written down."""
+        for pod in pods:
+            known = self._left.get(_owner_key(pod), {})
+            known.pop(Key(pod.metadata.namespace, pod.metadata.name), None)
+            if not known:
+                self._left.pop(_owner_key(pod), None)
 
     def owner_of(self, workload: Workload) -> Owner | None:
         """Project, queue and pool of a workload; None where its namespace is no project's."""
@@ -135,6 +149,8 @@ class Observed:
             self._pods_of.setdefault(_owner_key(pod), set()).discard(key)
         if after is not None:
             self._pods_of.setdefault(_owner_key(after), set()).add(key)
+        elif before is not None and is_evicted(before):
+            self._left.setdefault(_owner_key(before), {})[key] = before
 
 
 def queue_name(unit: str, pool: str) -> str:

@@ -57,13 +57,15 @@ class Works:
             if pod not in mine:
                 await self._delete(pod)
         if workload is None:
+            self._observed.forget(self._observed.left_of(name.namespace, name.name))
             return None
         owner = self._observed.owner_of(workload)
         if owner is None:
             message = f"The namespace {name.namespace} belongs to no project."
             await self._show(kind, workload, WorkloadStatus(phase="Pending", phase_message=message))
             return 30.0
-        plan = realise(workload, owner, mine, text_of(self._clock.now()))
+        left = [p for p in self._observed.left_of(name.namespace, name.name) if _is_of(p, workload)]
+        plan = realise(workload, owner, mine, text_of(self._clock.now()), left)
         if plan.ended:
             await self._note_end(kind, workload, plan.ended)
         if plan.group is not None and not workload.spec.suspended:
@@ -76,6 +78,7 @@ class Works:
             await self._show(kind, workload, replace(plan.status, phase="Pending", phase_message=message))
             return again
         await self._show(kind, workload, plan.status)
+        self._observed.forget(left)
         next_try = seconds_of(plan.status.next_try_at)
         return None if next_try is None else max(next_try - self._clock.now(), 0.0)
 
