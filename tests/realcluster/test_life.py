@@ -56,7 +56,7 @@ def is_ready(installed: Installed, node: str) -> bool:
     return False
 
 
-def runs(installed: Installed, name: str, seconds: float = 60) -> str:
+def runs(installed: Installed, name: str, seconds: float = 180) -> str:
     """The node on which the workload of one pod runs, once it does."""
     until(lambda: installed.product.phase(name) == "Running", seconds)
     (node,) = installed.product.json("describe", name, "-p", "team")["nodes"]
