@@ -24,9 +24,9 @@ def emptied(installed: Installed) -> Iterator[None]:
         node.machine.run("mkdir", "-p", DISK)
     yield
     installed.kubectl("-n", PROJECT, "delete", "pods,pvc", "--all", "--wait=false", "--grace-period=1")
-    until(lambda: not installed.objects("pods", PROJECT), 120)
+    until(lambda: not installed.objects("pods", PROJECT), 300)
     installed.kubectl("delete", "pv,storageclasses", "--all", "--wait=false")
-    until(lambda: not installed.objects("bindrequests", PROJECT), 60)
+    until(lambda: not installed.objects("bindrequests", PROJECT), 300)
 
 
 def make(installed: Installed, *objects: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ def pod(installed: Installed, name: str) -> dict[str, Any]:
 
 def runs(installed: Installed, name: str) -> str:
     """The node the pod runs on, once it does."""
-    until(lambda: pod(installed, name)["status"].get("phase") == "Running", 90)
+    until(lambda: pod(installed, name)["status"].get("phase") == "Running", 300)
     return str(pod(installed, name)["spec"]["nodeName"])
 
 

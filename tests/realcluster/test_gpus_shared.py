@@ -88,7 +88,7 @@ class Shared:
     def ends(self, *names: str) -> None:
         """The pods are deleted, and gone."""
         self.installed.kubectl("-n", PROJECT, "delete", "pod", *names, "--wait=false", "--ignore-not-found")
-        until(lambda: not any(self.pod(name) for name in names), 120)
+        until(lambda: not any(self.pod(name) for name in names), 300)
 
     def wrong(self) -> list[str]:
         """Devices held twice, and containers that see another device than the kubelet holds for their group."""
@@ -113,20 +113,20 @@ def shared(installed: Installed) -> Iterator[Shared]:
     found = Shared(installed)
     yield found
     found.ends(*(p["metadata"]["name"] for p in found.pods()))
-    until(lambda: not found.reservations(), 90)
-    until(lambda: not found.requests(), 90)
-    until(lambda: not found.held(), 60)
+    until(lambda: not found.reservations(), 300)
+    until(lambda: not found.requests(), 300)
+    until(lambda: not found.held(), 300)
 
 
 def test_two_halves_share_one_device_and_a_third_opens_a_second(shared: Shared) -> None:
     for name in ("a", "b"):
         shared.asks(name, {"gpu-fraction": "0.5"}, NODES[0])
-    until(lambda: shared.phase("a") == shared.phase("b") == "Running", 90)
+    until(lambda: shared.phase("a") == shared.phase("b") == "Running", 300)
     assert shared.sees("a") == shared.sees("b")
     assert shared.sees("a").startswith("GPU-")
     assert [ids for ids in shared.held().values()] == [[shared.sees("a")]]
     shared.asks("c", {"gpu-fraction": "0.5"}, NODES[0])
-    until(lambda: shared.phase("c") == "Running", 90)
+    until(lambda: shared.phase("c") == "Running", 300)
     assert shared.sees("c") not in ("", shared.sees("a"))
     assert len(shared.reservations()) == 2
     assert not shared.wrong()
@@ -138,7 +138,7 @@ def test_two_halves_share_one_device_and_a_third_opens_a_second(shared: Shared) 
 def test_memory_is_shared_and_two_devices_can_be_shared_at_once(shared: Shared) -> None:
     shared.asks("m", {"gpu-memory": "20000"}, NODES[1])
     shared.asks("two", {"gpu-fraction": "0.5", "gpu-fraction-num-devices": "2"}, NODES[1])
-    until(lambda: shared.phase("m") == shared.phase("two") == "Running", 90)
+    until(lambda: shared.phase("m") == shared.phase("two") == "Running", 300)
     both = shared.sees("two").split(",")
     assert len(set(both)) == 2
     assert shared.sees("m") in both  # 20,000 of 81,559 MiB fit beside a half
@@ -148,7 +148,7 @@ def test_memory_is_shared_and_two_devices_can_be_shared_at_once(shared: Shared) 
 def test_a_workload_of_ours_shares_and_its_enforcement_is_said(shared: Shared) -> None:
     product = shared.installed.product
     shared.installed.submit("part", "-g", "0.25")
-    until(lambda: product.phase("part") == "Running", 90)
+    until(lambda: product.phase("part") == "Running", 300)
     log = product.run("logs", "part", "-p", "team").stdout
     assert log.startswith("devices=GPU-"), log
     (pod,) = product.json("describe", "part", "-p", "team")["pods"]
@@ -201,13 +201,13 @@ def test_whoever_dies_at_whichever_step_nothing_leaks_and_no_device_is_held_twic
         _soon(partial(is_reached, shared))
         KILLS[who](shared.installed)
         shared.asks("b", {"gpu-fraction": "0.4"}, NODES[0])
-        until(lambda: shared.phase("a") == shared.phase("b") == "Running", 120)
+        until(lambda: shared.phase("a") == shared.phase("b") == "Running", 300)
         assert not shared.wrong(), step
         assert len(shared.reservations()) == 1, step
         shared.ends("a", "b")
-        until(lambda: not shared.reservations() and not shared.held(), 90)
+        until(lambda: not shared.reservations() and not shared.held(), 300)
     shared.asks("a", {"gpu-fraction": "0.6"}, NODES[0])
-    until(lambda: shared.phase("a") == "Running", 120)
+    until(lambda: shared.phase("a") == "Running", 300)
     shared.installed.kubectl("-n", PROJECT, "delete", "pod", "a", "--wait=false")
     KILLS[who](shared.installed)  # while the device is being given back: the fixture sees that it is
 
@@ -227,7 +227,7 @@ def test_instances_of_a_mig_profile_are_given_by_the_kubelet_and_kept_apart_by_t
     try:
         for name in ("a", "b"):
             shared.asks(name, {}, asked={profile: "1"})
-        until(lambda: shared.phase("a") == shared.phase("b") == "Running", 90)
+        until(lambda: shared.phase("a") == shared.phase("b") == "Running", 300)
         assert {shared.sees("a"), shared.sees("b")} == set(instances.uuids)
         assert shared.pod("a")["metadata"]["annotations"]["fairlead.dev/enforcement"] == "hardware"
     finally:

@@ -38,13 +38,13 @@ def emptied(installed: Installed) -> Iterator[None]:
     for node in installed.cluster.nodes.values():
         if not node.kubelet.is_running:
             node.kubelet.start()
-        until(lambda name=node.name: is_ready(installed, name), 120)
+        until(lambda name=node.name: is_ready(installed, name), 300)
         installed.kubectl("uncordon", node.name)
     names = [w["name"] for w in installed.product.json("list", "-p", "team")]
     if names:
         installed.product.run("delete", *names, "-p", "team")
     installed.kubectl("-n", NAMESPACE, "delete", "deployments,jobs,poddisruptionbudgets", "--all")
-    until(lambda: not installed.objects("pods", NAMESPACE), 120)
+    until(lambda: not installed.objects("pods", NAMESPACE), 300)
 
 
 def is_ready(installed: Installed, node: str) -> bool:
@@ -205,7 +205,7 @@ def test_a_move_honours_a_disruption_budget(installed: Installed) -> None:
     assert installed.product.phase("large") == "Pending"
     assert not evictions(installed, "first") + evictions(installed, "second")
     installed.kubectl("-n", NAMESPACE, "delete", "poddisruptionbudget", "stay")
-    runs(installed, "large", 90)
+    runs(installed, "large", 300)
     (said,) = evictions(installed, "first") + evictions(installed, "second")
     assert "to make room for large of team (consolidate); " in said
     assert {runs(installed, "first"), runs(installed, "second")} != {runs(installed, "large")}
@@ -223,7 +223,7 @@ def test_work_goes_on_when_the_api_server_was_restarted_and_its_history_compacte
     plane.wait_ready()
     installed.submit("after", "-g", "8")
     installed.submit("third", "-g", "1")
-    assert runs(installed, "after", 120) != runs(installed, "before")
+    assert runs(installed, "after", 300) != runs(installed, "before")
     assert "GPU" in waits(installed, "third")
     assert max(held(installed).values()) <= GPUS
 
@@ -234,14 +234,14 @@ def test_a_lost_node_gets_no_work_and_what_it_had_starts_elsewhere_once_it_is_go
     installed.submit("stays", "-g", "8")
     node = real_cluster.nodes[runs(installed, "stays")]
     node.kubelet.kill()
-    until(lambda: not is_ready(installed, node.name), 120)
+    until(lambda: not is_ready(installed, node.name), 300)
     installed.submit("late", "-g", "8")
     assert runs(installed, "late") != node.name
     installed.submit("more", "-g", "1")
     assert "not ready" in waits(installed, "more").lower()
     assert installed.product.run("delete", "late", "more", "-p", "team").returncode == 0
     installed.kubectl("delete", "node", node.name)
-    until(lambda: evictions(installed, "stays"), 180)
+    until(lambda: evictions(installed, "stays"), 300)
     until(lambda: runs(installed, "stays") != node.name)
     (said,) = evictions(installed, "stays")
     whoever_saw_it = f"Lost with {node.name}, which is no longer a node of the cluster; "
@@ -249,7 +249,7 @@ def test_a_lost_node_gets_no_work_and_what_it_had_starts_elsewhere_once_it_is_go
     assert said.startswith((whoever_saw_it, nobody_saw_it)), said
     assert said.endswith(" of work are lost")
     node.kubelet.start()
-    until(lambda: is_ready(installed, node.name), 120)
+    until(lambda: is_ready(installed, node.name), 300)
     installed.submit("again", "-g", "8")
     assert runs(installed, "again") == node.name
 

@@ -122,7 +122,7 @@ def test_what_holds_and_what_is_missing_is_told_and_nothing_is_left(preflight: P
     assert by_node(report, "dns") == {"node-1": "fail", "node-2": "fail"}
     assert (report["verdict"], report["exit"]) == ("fail", 1)
     assert "Starting a probe on 2 nodes" in report["progress"]
-    until(lambda: not preflight.left(), 60)
+    until(lambda: not preflight.left(), 300)
 
 
 def test_without_pods_what_only_they_can_tell_is_unknown(preflight: Preflight) -> None:
@@ -148,19 +148,19 @@ def test_a_network_that_is_cut_between_two_nodes_is_found_while_others_answer(pr
 
 def test_ctrl_c_takes_everything_away_and_tells_what_was_found(preflight: Preflight) -> None:
     running = preflight.start(LOCAL)
-    until(preflight.left, 60)
+    until(preflight.left, 300)
     running.send_signal(signal.SIGINT)
     told, progress = running.communicate(timeout=90)
     report = json.loads(told)
     assert check(report, "kubernetes-version")["verdict"] == "pass"
     assert "Stopped: what was found until now is judged." in progress
-    until(lambda: not preflight.left(), 60)
+    until(lambda: not preflight.left(), 300)
 
 
 def test_after_kill_9_nothing_runs_and_the_next_run_names_what_is_left(preflight: Preflight) -> None:
     running = preflight.start(LOCAL, "--timeout", "20s")
     name = min(until(preflight.left, 60))
-    until(lambda: preflight.kubectl("-n", name, "get", "pods", "-o", "name").split(), 60)
+    until(lambda: preflight.kubectl("-n", name, "get", "pods", "-o", "name").split(), 300)
     running.kill()
     running.communicate()
     until(lambda: not preflight.kubectl("-n", name, "get", "pods,jobs", "-o", "name").split(), 240)
