@@ -47,8 +47,7 @@ def look_() -> None:
     size = int(sys.stdin.buffer.readline())
     orders = sys.stdin.buffer.read(size)
     _say(msgspec.json.encode({"time": time.time()}))
-    began = time.time()
-    _say(encoded(asyncio.run(look(ORDERS.decode(orders), began))))
+    _say(encoded(asyncio.run(look(ORDERS.decode(orders)))))
 
 
 @probe.command()

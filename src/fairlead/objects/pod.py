@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import field
 
@@ -266,6 +266,20 @@ class Pod(Object, frozen=True, kw_only=True):
 
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
+
+
+NO_IMAGE: Final = frozenset(
+    (
+        "InvalidImageName",
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+    )
+)
+NO_START: Final = frozenset(("CreateContainerConfigError", "CreateContainerError", "RunContainerError"))
+"""Reasons for which a container waits while its kubelet tries again and again: for its image, and for its start."""
 
 
 def has_ended(pod: Pod) -> bool:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from fairlead.objects.fields import ENDED
 from fairlead.objects.meta import Condition
-from fairlead.objects.pod import Pod, has_ended
+from fairlead.objects.pod import NO_IMAGE, NO_START, Pod, has_ended
 from fairlead.objects.times import seconds_of
 from fairlead.objects.workload import Phase, Workload, WorkloadStatus
 from fairlead.workloads.evictions import is_cut_short, is_evicted, lost, told
@@ -70,24 +70,10 @@ def held_up(pod: Pod) -> str:
     """What its node tries in vain to start a pod with, in the node's words; empty where nothing is in the way."""
     for container in (*pod.status.init_container_statuses, *pod.status.container_statuses):
         waits = container.state.waiting or {}
-        if waits.get("reason") in _IN_VAIN:
+        if waits.get("reason") in NO_IMAGE | NO_START:
             said = str(waits.get("message") or "").strip()
             return f"Cannot start on {pod.spec.node_name}: {waits['reason']}" + (f": {said}" if said else "")
     return ""
-
-
-_IN_VAIN: Final = {
-    "InvalidImageName",
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "ErrImageNeverPull",
-    "ImageInspectError",
-    "RegistryUnavailable",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-}
-"""Reasons for which a kubelet tries again and again."""
 
 
 def status_of(

@@ -31,7 +31,7 @@ def a_pod(node: str, *requests: dict[str, str], phase: str = "Running", owner: s
     owners = [{"kind": "DaemonSet", "name": owner}] if owner else []
     return {
         "metadata": {"name": "p", "namespace": "ns", "ownerReferences": owners, **meta},
-        "spec": {"nodeName": node, "containers": [{"resources": {"requests": each}} for each in requests]},
+        "spec": {"nodeName": node, "containers": [{"name": "c", "resources": {"requests": each}} for each in requests]},
         "status": {"phase": phase, "conditions": [{"type": "Ready", "status": "True"}]},
     }
 
@@ -65,12 +65,23 @@ def test_a_node_that_is_not_ready_says_since_when() -> None:
 
 
 def test_what_runs_before_counts_as_its_largest() -> None:
-    spec = {
-        "initContainers": [{"resources": {"requests": {"cpu": "3"}}}, {"resources": {"requests": {"cpu": "1"}}}],
-        "containers": [{"resources": {"limits": {"cpu": "1"}}}, {"resources": {"requests": {"cpu": "1"}}}],
+    spec: dict[str, Any] = {
+        "initContainers": [_asking(requests={"cpu": "3"}), _asking(requests={"cpu": "1"})],
+        "containers": [_asking(limits={"cpu": "1"}), _asking(requests={"cpu": "1"})],
         "overhead": {"cpu": "250m"},
     }
-    assert nodes.pod_requests(spec) == {"cpu": 3.25}
+    assert nodes.pod_requests({"metadata": {"name": "p"}, "spec": spec}) == {"cpu": 3.25}
+
+
+def _asking(**resources: dict[str, str]) -> dict[str, Any]:
+    return {"name": "c", "resources": resources}
+
+
+def test_a_pod_that_cannot_be_read_makes_the_sum_unknown() -> None:
+    (found,) = nodes.nodes_facts(
+        [a_node()], [{"metadata": {"name": "p"}, "spec": {"nodeName": "n1", "containers": 7}}], [], NOW
+    )
+    assert "requested" not in found
 
 
 def a_daemonset(name: str, image: str, desired: int, ready: int, **labels: str) -> dict[str, Any]:

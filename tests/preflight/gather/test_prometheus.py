@@ -85,7 +85,7 @@ def configured(url: str, **more: Any) -> Config:
 async def asked(config: Config, nodes: list[dict[str, Any]]) -> Facts:
     """The facts that one node's probe finds."""
     requests = asks.service_requests(config, "", asks.Tokens(), "a1b2", time.time())
-    seen = dict(zip(requests, await asyncio.gather(*(reach(r.ask(10)) for r in requests.values())), strict=True))
+    seen = dict(zip(requests, await asyncio.gather(*(reach(each) for each in requests.values())), strict=True))
     found: dict[str, Any] = {"facts_version": 1, "nodes": nodes}
     if config.prometheus.url:
         answers = {key: seen[f"{asks.QUERY}{key}"] for key in QUERIES}
@@ -168,5 +168,5 @@ async def test_one_sample_is_written_refused_or_finds_nobody(tmp_path: Path) -> 
                 verdict,
                 status,
             ), url
-        query = await reach(asks.request(f"{takes.url}/api/v1/query?query=fairlead_preflight", config, "").ask(10))
+        query = await reach(asks.request(f"{takes.url}/api/v1/query?query=fairlead_preflight", config, ""))
         assert b'"run":"a1b2"' in query.body, "it is there"

@@ -63,7 +63,7 @@ def a_proxy(port: int, credentials: str = "") -> Proxy:
 
 
 async def test_the_whole_way_says_what_each_step_saw(site: Site) -> None:
-    seen = await reach(Ask(url=site.url, ca=site.ca.read_bytes()))
+    seen = await reach(Ask(url=site.url, ca=site.ca.read_text()))
     assert (seen.dns, seen.tcp, seen.connect, seen.tls, seen.status) == ("ok", "ok", None, "ok", 200)
     assert "127.0.0.1" in seen.addresses
     assert (seen.issuer, (seen.expires or "")[-1:]) == ("CN=test-ca", "Z")
@@ -98,7 +98,7 @@ async def test_a_server_that_never_answers_ends_at_the_time_limit() -> None:
 
 async def test_a_proxy_with_a_password_is_gone_through(site: Site, tmp_path: Path) -> None:
     with tinyproxy(tmp_path, [site.port], "ann:right-horse") as port:
-        ask = Ask(url=site.url, ca=site.ca.read_bytes(), proxy=a_proxy(port, "ann:right-horse"))
+        ask = Ask(url=site.url, ca=site.ca.read_text(), proxy=a_proxy(port, "ann:right-horse"))
         seen = await reach(ask)
         none = await reach(Ask(url=site.url, proxy=a_proxy(port)))
     assert (seen.connect, seen.tls, seen.status) == (200, "ok", 200)
@@ -108,8 +108,8 @@ async def test_a_proxy_with_a_password_is_gone_through(site: Site, tmp_path: Pat
 
 async def test_a_proxy_that_opens_tls_is_named_as_the_issuer(site: Site, tmp_path: Path) -> None:
     with squid(tmp_path, site.ca) as (port, authority):
-        known = await reach(Ask(url=site.url, proxy=a_proxy(port), ca=authority.read_bytes()))
-        seen = await reach(Ask(url=site.url, proxy=a_proxy(port), ca=site.ca.read_bytes()))
+        known = await reach(Ask(url=site.url, proxy=a_proxy(port), ca=authority.read_text()))
+        seen = await reach(Ask(url=site.url, proxy=a_proxy(port), ca=site.ca.read_text()))
     assert (known.connect, known.tls, known.status) == (200, "ok", 200)
     assert (seen.connect, seen.tls, seen.issuer) == (200, "verify_failed", "O=Corp,CN=Corp TLS inspection")
 

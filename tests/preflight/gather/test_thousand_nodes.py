@@ -18,9 +18,9 @@ from fairlead.embedded.store import EmbeddedTransport, Store
 from fairlead.kube.client import Client
 from fairlead.kube.transport import Duplex, Request, Response
 from fairlead.objects import kinds
-from fairlead.objects.builtin import Namespace
+from fairlead.objects.builtin import Event, Namespace
 from fairlead.objects.json import JsonObject
-from fairlead.objects.meta import ObjectMeta
+from fairlead.objects.meta import ObjectMeta, ObjectReference
 from fairlead.preflight.gather.api import Api
 from fairlead.preflight.gather.look import LARGE_BYTES, Looked, Name, Orders, encoded
 from fairlead.preflight.gather.pods import NODE_ANNOTATION, Place
@@ -58,7 +58,7 @@ class StandInProbe:
         if self._said == 2:
             return b"\x01" + json.dumps({"time": self._clock.now()}).encode() + b"\n"
         await self._clock.sleep(self._rng.uniform(1, 6))
-        seen = Looked(time=self._clock.now(), names={"a": Name(plain="ok", with_dot="ok", same=True)})
+        seen = Looked(names={"a": Name(plain="ok", with_dot="ok", same=True)})
         return b"\x01" + encoded(seen) + b"\n"
 
     async def close(self) -> None:
@@ -102,7 +102,20 @@ async def keep_pods(client: Client, kubelets: StandInKubelets, rng: Random, most
             if name not in told and client.clock.monotonic() >= at:
                 told.add(name)
                 await client.patch_status(kinds.POD, name, _status(node), SPACE)
+                if node in BROKEN_NETWORK:
+                    await client.create(kinds.EVENT, _no_sandbox(name), SPACE)
         await client.clock.sleep(0.5)
+
+
+def _no_sandbox(pod: str) -> Event:
+    about = ObjectReference(kind="Pod", name=pod, namespace=SPACE)
+    return Event(
+        metadata=ObjectMeta(name=pod),
+        involved_object=about,
+        type="Warning",
+        reason="FailedCreatePodSandBox",
+        message="failed (add)",
+    )
 
 
 def _status(node: str) -> JsonObject:
@@ -155,6 +168,8 @@ def test_a_thousand_nodes_are_probed_in_less_than_five_minutes_and_bad_ones_hold
         "timeout": len(SILENT),
     }
     assert {node for node, each in results.items() if each.state == "not_started"} == BROKEN_NETWORK
+    told = {(each.event, each.message) for each in results.values() if each.state == "not_started"}
+    assert told == {("FailedCreatePodSandBox", "failed (add)")}
     assert all(abs(each.offset or 0) < 1 for each in results.values() if each.looked)
     assert len(asked) == NODES - len(BROKEN_NETWORK | NO_IMAGE), "each is asked once"
 

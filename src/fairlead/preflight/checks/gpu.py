@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from fairlead.objects.fields import GPU_RESOURCE, MIG_PREFIX
 from fairlead.preflight.check import Check, Finding, Verdict, Who, failed, listed, passed, unknown, warned, worst
 from fairlead.preflight.checks.gpu_links import (
-    GPU,
-    MIG,
     Link,
     by_gpu_node,
     gpu_roster,
@@ -77,8 +76,8 @@ def _gpu_node(node: Facts) -> Finding:
         told = f"{cards:g} GPUs on the PCI bus" if cards else "a GPU"
         return failed(f"{told}, none is offered to pods", "not-offered", _NEXT)
     missing = [label for label in _TYPE_LABELS if label not in node.keys("labels")]
-    cards, whole = node.number("pci_nvidia"), float(node.or_else(0, "allocatable", GPU))
-    split = any(key.startswith(MIG) or key.startswith(f"{GPU}.") for key in node.keys("allocatable"))
+    cards, whole = node.number("pci_nvidia"), float(node.or_else(0, "allocatable", GPU_RESOURCE))
+    split = any(key.startswith(MIG_PREFIX) or key.startswith(f"{GPU_RESOURCE}.") for key in node.keys("allocatable"))
     if missing:
         ran = " and a test pod ran" if node.maybe_flag("gpu_pod", "ran") else ""
         seen = f"offers {have:g} GPUs{ran}, but has no label {' and '.join(missing)}: work cannot ask for a kind of GPU or its memory"
@@ -213,16 +212,16 @@ def gpu_sharing(facts: Facts, config: Config) -> Finding:
 
 def _sharing(node: Facts) -> Finding:
     node.need("allocatable")
-    name, whole = node.text("name"), float(node.or_else(0, "allocatable", GPU))
+    name, whole = node.text("name"), float(node.or_else(0, "allocatable", GPU_RESOURCE))
     shared = sum(
         node.number("allocatable", key)
         for key in node.keys("allocatable")
-        if key.startswith(f"{GPU}.") or key.endswith(".shared")
+        if key.startswith(f"{GPU_RESOURCE}.") or key.endswith(".shared")
     )
     slices = sum(
         node.number("allocatable", key)
         for key in node.keys("allocatable")
-        if key.startswith(MIG) and not key.endswith(".shared")
+        if key.startswith(MIG_PREFIX) and not key.endswith(".shared")
     )
     cards = node.maybe_number("pci_nvidia")
     in_mig, single = _mig(node, slices)
@@ -237,7 +236,9 @@ def _sharing(node: Facts) -> Finding:
         return _replicas(name, f"{whole:g} from {devices:g} cards")
     if whole > devices - in_mig:
         seen = f"{in_mig:g} of {devices:g} cards are in MIG mode, and {whole:g} whole GPUs are offered beside {slices:g} slices"
-        return failed(seen, "mig-ghosts", f"Restart the device plug-in on {name}, or reset its extended resource {GPU}")
+        return failed(
+            seen, "mig-ghosts", f"Restart the device plug-in on {name}, or reset its extended resource {GPU_RESOURCE}"
+        )
     if whole < devices - in_mig:
         return warned(f"{whole:g} of {devices:g} cards are offered", "fewer", f"kubectl describe node {name}")
     return passed(f"{whole:g} whole GPUs" + (f" and {slices:g} slices" if slices else ""))

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from fairlead.objects.fields import GPU_RESOURCE, MIG_PREFIX
 from fairlead.preflight.check import Finding, Roster, Verdict, by_node, failed, not_needed, passed, unknown
 from fairlead.preflight.facts import Facts, Missing
 from fairlead.preflight.roster import node_of, roster, taints_of
 
-GPU: Final = "nvidia.com/gpu"
-MIG: Final = "nvidia.com/mig-"
 _CARD_LABELS: Final = ("pci-10de.present", "pci-0300_10de.present", "pci-0302_10de.present")
 _OTHER_LABELS: Final = (
     "nvidia.com/gpu.present",
@@ -79,7 +78,7 @@ def offered(node: Facts) -> float | None:
     """GPUs and MIG slices that pods may have there; None where it is not known."""
     if not node.known("allocatable"):
         return None
-    names = [key for key in node.maybe_keys("allocatable") if key.startswith((GPU, MIG))]
+    names = [key for key in node.maybe_keys("allocatable") if key.startswith((GPU_RESOURCE, MIG_PREFIX))]
     if not all(node.known("allocatable", key) for key in names):
         return None
     return sum(node.number("allocatable", key) for key in names)
@@ -277,7 +276,7 @@ def _not_tolerated(node: Facts, facts: Facts) -> tuple[str, ...]:
         return ()
     return tuple(
         t
-        for t in taints_of(node, GPU, "node.kubernetes.io/unschedulable")
+        for t in taints_of(node, GPU_RESOURCE, "node.kubernetes.io/unschedulable")
         if t not in tolerated and t.split("=")[0] not in tolerated
     )
 

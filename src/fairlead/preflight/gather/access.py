@@ -34,13 +34,13 @@ async def access_facts(api: Api, namespace: str) -> Facts:
     try:
         found["server"] = _server(await api.first("/version"))
         access["api_version_endpoint"] = "ok"
-    except (FairleadError, OSError, TimeoutError) as error:
+    except (FairleadError, OSError) as error:
         return {"access": {"api_version_endpoint": word_of(error), **failed(error)}}
     began = api.clock.monotonic()
     try:
         await api.first(path_of("v1", "nodes"), [("limit", "1")])
         access |= {"list_nodes": "ok", "seconds": round(api.clock.monotonic() - began, 2)}
-    except (FairleadError, OSError, TimeoutError) as error:
+    except (FairleadError, OSError) as error:
         access |= {"list_nodes": word_of(error), **failed(error)}
     try:
         groups = (await api.get("/apis")).get("groups") or []
@@ -48,7 +48,7 @@ async def access_facts(api: Api, namespace: str) -> Facts:
         found["api_groups"] = sorted(each["name"] for each in groups)
         versions = [each["groupVersion"] for group in groups for each in group.get("versions") or ()]
         found["api_versions"] = sorted(["v1", *versions])
-    except (FairleadError, OSError, TimeoutError) as error:
+    except (FairleadError, OSError) as error:
         access["api_group_list"] = word_of(error)
     reviews = await asyncio.gather(*(_review(api, right, namespace) for right in _RIGHTS))
     found["access_reviews"] = [each for each in reviews if each is not None]

@@ -12,14 +12,16 @@ import msgspec
 
 from fairlead.kube.client import Client
 from fairlead.kube.errors import error_of
-from fairlead.kube.transport import JSON, Request
-from fairlead.runtime.errors import Denied, FairleadError, NotFound, Retryable, SignedOut
+from fairlead.kube.transport import JSON, Request, Response
+from fairlead.runtime.errors import Denied, FairleadError, NotFound, Retryable, SignedOut, Unreachable
 from fairlead.runtime.retry import Backoff, retry
 
 Document = dict[str, Any]
 
 _TRIES: Final = Backoff(first=0.2, most=2.0, tries=3)
 _PAGE: Final = 500
+_REFUSED: Final = 400
+"""Statuses from here on are refusals."""
 _FIRST_SECONDS: Final = 5.0
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -46,24 +48,30 @@ class Api:
         return await self.call("GET", path, query=query)
 
     async def first(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Document:
-        """The same, asked once and for a short while: whether there is an answer at all. Raises: FairleadError, TimeoutError."""
-        async with asyncio.timeout(_FIRST_SECONDS):
-            return await self._once("GET", path, None, query, JSON)
+        """The same, asked once and for a short while: whether there is an answer at all. Raises: FairleadError."""
+        return _document(await self._answer(_request("GET", path, query=query), _FIRST_SECONDS))
 
     async def list(
-        self, group_version: str, plural: str, namespace: str = "", labels: str = "", *, metadata_only: bool = False
+        self,
+        group_version: str,
+        plural: str,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> list[Document]:
-        """All objects of a kind, page by page. `metadata_only`: for secrets.
+        """All objects of a kind that the selectors choose, page by page. `metadata_only`: for secrets.
 
         Raises: Denied naming the right, NotFound where the kind is not served.
         """
         path, right = path_of(group_version, plural, namespace=namespace), f"list {plural}"
+        accept = _METADATA if metadata_only else JSON
         found: list[Document] = []
         more = ""
         try:
             while True:
-                query = {"limit": str(_PAGE), "continue": more, "labelSelector": labels}
-                accept = _METADATA if metadata_only else JSON
+                query = {"limit": str(_PAGE), "continue": more, "labelSelector": labels, "fieldSelector": fields}
                 page = await self.call("GET", path, query=[(k, v) for k, v in query.items() if v], accept=accept)
                 found += page.get("items") or []
                 more = (page.get("metadata") or {}).get("continue") or ""
@@ -84,57 +92,71 @@ class Api:
         accept: str = JSON,
     ) -> Document:
         """One call; tried again only where that may heal and does no harm. Raises: FairleadError."""
+        request = _request(method, path, body, query, accept)
+
+        async def once() -> Document:
+            return _document(await self._answer(request, self._patience))
 
         if method != "GET":
-            return await self._once(method, path, body, query, accept)
-        return await retry(lambda: self._once(method, path, body, query, accept), self.clock, self.client.rng, _TRIES)
+            return await once()
+        return await retry(once, self.clock, self.client.rng, _TRIES, is_final=_is_late)
 
-    async def _once(
-        self, method: str, path: str, body: Mapping[str, Any] | None, query: Sequence[tuple[str, str]], accept: str
-    ) -> Document:
-        async with asyncio.timeout(self._patience):
-            answer = await self.client.transport.request(
-                Request(
-                    method=method,
-                    path=path,
-                    query=tuple(query),
-                    headers={"accept": accept, **({"content-type": JSON} if body is not None else {})},
-                    body=json.dumps(body).encode() if body is not None else b"",
-                )
-            )
-        if answer.status >= 400:
-            raise error_of(answer)
-        return dict(msgspec.json.decode(answer.body)) if answer.body else {}
+    async def judged(self, path: str, body: Mapping[str, Any]) -> tuple[int, str]:
+        """(status, why it is refused) of an object that is sent and not made. Raises: FairleadError where no answer came."""
+        answer = await self._answer(_request("POST", path, body, [("dryRun", "All")]), self._patience)
+        return answer.status, str(error_of(answer)) if answer.status >= _REFUSED else ""
+
+    async def _answer(self, request: Request, patience: float) -> Response:
+        try:
+            async with asyncio.timeout(patience):
+                return await self.client.transport.request(request)
+        except TimeoutError as error:
+            raise Unreachable(f"{request.method} {request.path}: no answer within {patience:g} s") from error
+
+
+def _request(
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    query: Sequence[tuple[str, str]] = (),
+    accept: str = JSON,
+) -> Request:
+    headers = {"accept": accept} | ({"content-type": JSON} if body is not None else {})
+    content = json.dumps(body).encode() if body is not None else b""
+    return Request(method=method, path=path, query=tuple(query), headers=headers, body=content)
+
+
+def _document(answer: Response) -> Document:
+    if answer.status >= _REFUSED:
+        raise error_of(answer)
+    return dict(msgspec.json.decode(answer.body)) if answer.body else {}
+
+
+def _is_late(error: Retryable) -> bool:
+    """Whether no answer came in time: whoever hangs once hangs again."""
+    return isinstance(error.__cause__, TimeoutError)
 
 
 def unknown(error: BaseException | str) -> Document:
     """A fact that could not be had, with the reason."""
-    return {"unknown": error if isinstance(error, str) else str(error) or type(error).__name__}
+    return {"unknown": str(error) or type(error).__name__}
 
 
 async def known(fact: Awaitable[Any]) -> Any:
     """What was found; unknown with the reason where it could not be had."""
     try:
         return await fact
-    except (FairleadError, OSError, TimeoutError, msgspec.DecodeError) as error:
-        return unknown(word_of(error) if isinstance(error, TimeoutError) else error)
+    except (FairleadError, msgspec.DecodeError) as error:
+        return unknown(error)
 
 
-async def known_or_none(fact: Awaitable[Any], none: Any) -> Any:
-    """The same; `none` where the kind or the object is not there."""
-    try:
-        return await known_strictly(fact)
-    except NotFound:
-        return none
-
-
-async def known_strictly(fact: Awaitable[Any]) -> Any:
-    """The same as `known`, but for what is not there. Raises: NotFound."""
+async def known_or_none(fact: Awaitable[Any]) -> Any:
+    """The same; None where the kind or the object is not there."""
     try:
         return await fact
     except NotFound:
-        raise
-    except (FairleadError, OSError, TimeoutError, msgspec.DecodeError) as error:
+        return None
+    except (FairleadError, msgspec.DecodeError) as error:
         return unknown(error)
 
 

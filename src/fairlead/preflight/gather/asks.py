@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from fairlead.objects.times import seconds_of
 from fairlead.preflight.checks.ways import host_and_port, ways
 from fairlead.preflight.config import Config
-from fairlead.preflight.gather.look import Link, Looked, Request
-from fairlead.preflight.gather.reach import Seen
+from fairlead.preflight.gather.look import Link, Looked
+from fairlead.preflight.gather.reach import Ask, Seen
 from fairlead.preflight.gather.sample import HEADERS, write_request
 from fairlead.preflight.gather.services import QUERIES, document_of, failure_of, query_url
 from fairlead.runtime.proxies import Proxy, Way, proxy_for
@@ -34,14 +34,14 @@ _SAID: Final = 200
 """So much of what a receiver said is kept. Units: characters."""
 
 
-def egress_requests(config: Config, ca: str) -> dict[str, Request]:
+def egress_requests(config: Config, ca: str) -> dict[str, Ask]:
     """By `egress:WAY`: one request whose answer is known, for each way that is needed. `ca`: PEM."""
     found = {}
     for way in ways(config):
         if way.idle or not way.hosts:
             continue
         url = _url(way.name, config)
-        found[f"{EGRESS}{way.name}"] = Request(url=url, ca=ca, proxy=proxy_of(url, config))
+        found[f"{EGRESS}{way.name}"] = Ask(url=url, ca=ca, proxy=proxy_of(url, config))
     return found
 
 
@@ -52,23 +52,23 @@ class Tokens(Struct, frozen=True, kw_only=True):
     remote_write: str = ""
 
 
-def service_requests(config: Config, ca: str, tokens: Tokens, run: str, now: float) -> dict[str, Request]:
+def service_requests(config: Config, ca: str, tokens: Tokens, run: str, now: float) -> dict[str, Ask]:
     """What one node asks for all: Prometheus, and who takes its samples. `run`: names the sample; `now`: seconds since the epoch."""
     return _of_prometheus(config, ca, tokens.prometheus) | _of_receiver(config, ca, tokens.remote_write, run, now)
 
 
-def _of_prometheus(config: Config, ca: str, token: str) -> dict[str, Request]:
+def _of_prometheus(config: Config, ca: str, token: str) -> dict[str, Ask]:
     if config.prometheus.mode != "existing" or not config.prometheus.url:
         return {}
     base = config.prometheus.url
     found = {
-        f"{QUERY}{key}": Request(url=query_url(base, query), ca=ca, headers=_bearer(token))
+        f"{QUERY}{key}": Ask(url=query_url(base, query), ca=ca, headers=_bearer(token))
         for key, query in QUERIES.items()
     }
-    return found | ({NO_TOKEN: Request(url=query_url(base, "up"), ca=ca)} if token else {})
+    return found | ({NO_TOKEN: Ask(url=query_url(base, "up"), ca=ca)} if token else {})
 
 
-def _of_receiver(config: Config, ca: str, token: str, run: str, now: float) -> dict[str, Request]:
+def _of_receiver(config: Config, ca: str, token: str, run: str, now: float) -> dict[str, Ask]:
     if not config.remote_write.url:
         return {}
     asked = request(config.remote_write.url, config, ca)
@@ -88,16 +88,16 @@ def remote_write_facts(seen: Seen) -> Facts:
     return {"post_one_sample": seen.status, **({"body_mentions": said} if said else {})}
 
 
-def request(url: str, config: Config, ca: str) -> Request:
+def request(url: str, config: Config, ca: str) -> Ask:
     """A request that goes as the product's would."""
-    return Request(url=url, ca=ca, proxy=proxy_of(url, config))
+    return Ask(url=url, ca=ca, proxy=proxy_of(url, config))
 
 
-def api_requests(config: Config, host: str) -> dict[str, Request]:
+def api_requests(config: Config, host: str) -> dict[str, Ask]:
     """The API as a pod reaches it, past the proxy and as the configuration would have it go. `host`: of the Service kubernetes."""
     url = f"https://[{host}]/version" if ":" in host else f"https://{host}/version"
     proxy = proxy_of(url, config)
-    return {API: Request(url=url)} | ({API_BY_PROXY: Request(url=url, proxy=proxy)} if proxy else {})
+    return {API: Ask(url=url)} | ({API_BY_PROXY: Ask(url=url, proxy=proxy)} if proxy else {})
 
 
 def names_of(config: Config) -> tuple[str, ...]:
@@ -167,9 +167,8 @@ def dns_facts(looked: Looked) -> Facts:
 def link_facts(link: Link) -> Facts:
     """How a node's pod reached that of another."""
     found: Facts = {"by_address": link.by_address, "seconds": link.seconds}
-    by_service = (
-        None if link.by_service == "dns" else link.by_service
-    )  # a name that is not known says nothing of the way
+    no_name = link.by_service == "dns"  # says nothing of the way
+    by_service = None if no_name else link.by_service
     told = {"by_service": by_service, "large": link.large}
     return found | {key: value for key, value in told.items() if value is not None}
 

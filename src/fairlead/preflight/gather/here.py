@@ -9,17 +9,14 @@ from fairlead.preflight.config import Config
 from fairlead.preflight.gather import asks
 from fairlead.preflight.gather.reach import Seen, reach
 from fairlead.preflight.gather.services import document_of, oidc_facts
-from fairlead.runtime.clock import Clock
 
 Facts = dict[str, Any]
 
-_PATIENCE = 10.0
 
-
-async def facts(config: Config, ca: str, clock: Clock) -> Facts:
+async def facts(config: Config, ca: str) -> Facts:
     """Ways out, and the provider's documents, as seen from here. `ca`: PEM."""
     wanted = asks.egress_requests(config, ca)
-    seen = dict(zip(wanted, await asyncio.gather(*(reach(r.ask(_PATIENCE)) for r in wanted.values())), strict=True))
+    seen = dict(zip(wanted, await asyncio.gather(*(reach(each) for each in wanted.values())), strict=True))
     egress: dict[str, Facts] = {}
     for key, each in seen.items():
         name = key.removeprefix(asks.EGRESS)
@@ -36,10 +33,10 @@ async def _oidc(document: Seen, config: Config, ca: str) -> Facts:
     read = document_of(document)
     jwks = None
     if url := str(read.get("jwks_uri") or ""):
-        jwks = await reach(asks.request(url, config, ca).ask(_PATIENCE))
+        jwks = await reach(asks.request(url, config, ca))
     found = oidc_facts(document, jwks)
     if url := str(read.get("authorization_endpoint") or ""):
-        page = await reach(asks.request(url, config, ca).ask(_PATIENCE))
+        page = await reach(asks.request(url, config, ca))
         if page.status is not None:
             found["authorization_endpoint_from_workstation"] = page.status
     return found

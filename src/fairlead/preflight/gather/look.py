@@ -20,7 +20,6 @@ from msgspec import Struct, field
 
 from fairlead.preflight.gather.reach import Ask, Seen, connection_word, look_up, name_word, reach
 from fairlead.preflight.gather.registry import Wanted, asked
-from fairlead.runtime.proxies import Proxy
 from fairlead.runtime.settings import environment
 
 PORT: Final = 8479
@@ -32,29 +31,6 @@ _BRIDGE_CLASS: Final = "0x0680"
 _RESOLV: Final = Path("/etc/resolv.conf")
 _PATIENCE: Final = 10.0
 _NO_NAME: Final = "dns"
-
-
-class Request(Struct, frozen=True, kw_only=True):
-    """One request of a probe; see `reach.Ask`."""
-
-    url: str
-    proxy: Proxy | None = None
-    ca: str = ""
-    method: str = "GET"
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-    def ask(self, patience: float) -> Ask:
-        """As it goes out."""
-        return Ask(
-            url=self.url,
-            proxy=self.proxy,
-            ca=self.ca.encode(),
-            method=self.method,
-            headers=self.headers,
-            body=self.body,
-            patience=patience,
-        )
 
 
 class Peer(Struct, frozen=True, kw_only=True):
@@ -69,7 +45,7 @@ class Peer(Struct, frozen=True, kw_only=True):
 class Orders(Struct, frozen=True, kw_only=True):
     """What to look at. Units: seconds."""
 
-    requests: dict[str, Request] = field(default_factory=dict)
+    requests: dict[str, Ask] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     """Looked up with and without a final dot."""
     peers: dict[str, Peer] = field(default_factory=dict)
@@ -77,6 +53,7 @@ class Orders(Struct, frozen=True, kw_only=True):
     registry: Wanted | None = None
     """An image to ask a registry for."""
     patience: float = _PATIENCE
+    """For each name and each connection to a peer."""
 
 
 class Name(Struct, frozen=True, kw_only=True):
@@ -97,9 +74,8 @@ class Link(Struct, frozen=True, kw_only=True):
 
 
 class Looked(Struct, frozen=True, kw_only=True):
-    """What a probe saw. `time`: seconds since the epoch by its node's clock, when it began."""
+    """What a probe saw."""
 
-    time: float
     requests: dict[str, Seen] = field(default_factory=dict)
     names: dict[str, Name] = field(default_factory=dict)
     peers: dict[str, Link] = field(default_factory=dict)
@@ -116,16 +92,17 @@ class Looked(Struct, frozen=True, kw_only=True):
     api_host: str | None = None
 
 
-async def look(orders: Orders, clock: float | None = None) -> Looked:
-    """Look at everything that is asked for, side by side. `clock`: the time it begins, for tests."""
-    began = time.time() if clock is None else clock
-    seen = await asyncio.gather(*(reach(r.ask(orders.patience)) for r in orders.requests.values()))
-    named = await asyncio.gather(*(_look_up(name, orders.patience) for name in orders.names))
-    linked = await asyncio.gather(*(_link(peer, orders.patience) for peer in orders.peers.values()))
+async def look(orders: Orders) -> Looked:
+    """Look at everything that is asked for, side by side."""
+    seen, named, linked, registry = await asyncio.gather(
+        asyncio.gather(*(reach(each) for each in orders.requests.values())),
+        asyncio.gather(*(_look_up(name, orders.patience) for name in orders.names)),
+        asyncio.gather(*(_link(peer, orders.patience) for peer in orders.peers.values())),
+        _registry(orders.registry),
+    )
     servers, search, ndots = resolver(_text(_RESOLV))
     gpus, switches = devices(Path("/sys/bus/pci/devices"))
     return Looked(
-        time=began,
         requests=dict(zip(orders.requests, seen, strict=True)),
         names=dict(zip(orders.names, named, strict=True)),
         peers=dict(zip(orders.peers, linked, strict=True)),
@@ -135,11 +112,15 @@ async def look(orders: Orders, clock: float | None = None) -> Looked:
         pci_nvidia=gpus,
         nvswitch=None if switches is None else switches > 0,
         nvml_devices=_count(Path("/proc/driver/nvidia/gpus")),
-        registry=None if orders.registry is None else await asked(orders.registry),
+        registry=registry,
         driver=driver_version(_text(Path("/proc/driver/nvidia/version"))),
         free_disk_bytes=_free_disk(),
         api_host=environment().get("KUBERNETES_SERVICE_HOST"),
     )
+
+
+async def _registry(wanted: Wanted | None) -> dict[str, Any] | None:
+    return None if wanted is None else await asked(wanted)
 
 
 def resolver(text: str) -> tuple[tuple[str, ...], tuple[str, ...], int]:

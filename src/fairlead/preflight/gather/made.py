@@ -30,7 +30,10 @@ async def made(api: Api, place: Place, product: str, tell: Callable[[str], None]
         await _add(api, "networking.k8s.io/v1", "networkpolicies", place, pods.open_policy(place))
         await _add(api, "v1", "services", place, pods.service(place))
         if place.pull_secret and not await _copied(api, place, product):
-            place = replace(place, pull_secret="")
+            tell(
+                f"The pull secret {place.pull_secret} of {product} could not be read: what nodes pull with it is unknown."
+            )
+            place = replace(place, pull_secret="", pulls=False)
         await _account(api, place)
         yield place
     finally:
@@ -81,7 +84,7 @@ async def _take_away(api: Api, place: Place, tell: Callable[[str], None]) -> Non
         await api.call("DELETE", path)
     except NotFound:
         return
-    except (FairleadError, TimeoutError, OSError) as error:
+    except FairleadError as error:
         tell(
             f"The namespace {place.namespace} could not be removed: {error}. Remove it: kubectl delete namespace {place.namespace}"
         )
@@ -93,8 +96,8 @@ async def _take_away(api: Api, place: Place, tell: Callable[[str], None]) -> Non
             await api.get(path)
         except NotFound:
             return
-        except (FairleadError, TimeoutError, OSError):
-            pass
+        except FairleadError:
+            pass  # it may be there still
         if not forced and api.clock.monotonic() > end - _GONE_SECONDS / 2:
             forced = True
             await _force(api, place)
@@ -103,8 +106,8 @@ async def _take_away(api: Api, place: Place, tell: Callable[[str], None]) -> Non
 
 
 async def _force(api: Api, place: Place) -> None:
-    with contextlib.suppress(FairleadError, TimeoutError, OSError):
+    with contextlib.suppress(FairleadError):
         for pod in await api.list("v1", "pods", place.namespace):
             path = path_of("v1", "pods", pod["metadata"]["name"], place.namespace)
-            with contextlib.suppress(FairleadError, TimeoutError, OSError):
+            with contextlib.suppress(FairleadError):
                 await api.call("DELETE", path, {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0})

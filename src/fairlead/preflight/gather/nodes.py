@@ -7,8 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
+from fairlead.objects.pod import Pod
 from fairlead.objects.quantity import milli, whole
 from fairlead.objects.times import seconds_of
+from fairlead.workloads.gpus import asked_of
 
 Document = Mapping[str, Any]
 Facts = dict[str, Any]
@@ -23,9 +27,9 @@ def nodes_facts(
     nodes: Sequence[Document], pods: Sequence[Document] | None, leases: Sequence[Document] | None, now: float
 ) -> list[Facts]:
     """All nodes. `pods`, `leases`: of all namespaces, and of kube-node-lease; None where they may not be listed."""
-    asked = _asked(pods or ())
+    asked = None if pods is None else _asked(pods)
     renewed = {_name(each): _seconds(each.get("spec", {}).get("renewTime")) for each in leases or ()}
-    return [_node(each, asked if pods is not None else None, renewed, now) for each in sorted(nodes, key=_name)]
+    return [_node(each, asked, renewed, now) for each in sorted(nodes, key=_name)]
 
 
 def _node(node: Document, asked: Mapping[str, Facts] | None, renewed: Mapping[str, float | None], now: float) -> Facts:
@@ -80,18 +84,10 @@ def amounts(quantities: Mapping[str, Any]) -> dict[str, float]:
     return {name: int(value) if float(value).is_integer() else value for name, value in found.items()}
 
 
-def pod_requests(spec: Document) -> dict[str, float]:
-    """What a pod asks of its node: its containers together, or the largest of those that run first."""
-    together: dict[str, float] = defaultdict(float)
-    for container in spec.get("containers") or ():
-        for name, value in amounts(_requests(container)).items():
-            together[name] += value
-    for container in spec.get("initContainers") or ():
-        for name, value in amounts(_requests(container)).items():
-            together[name] = max(together[name], value)
-    for name, value in amounts(spec.get("overhead") or {}).items():
-        together[name] += value
-    return dict(together)
+def pod_requests(pod: Document) -> dict[str, float]:
+    """What a pod asks of its node, as the scheduler counts it (`workloads.gpus.asked_of`): cores, bytes, devices."""
+    asked = asked_of(msgspec.convert(pod, Pod, strict=False))
+    return {name: value / 1000 if name == "cpu" else value for name, value in asked.items()}
 
 
 def cluster_addresses(nodes: Sequence[Document], kubernetes: Document | None) -> Facts:
@@ -205,21 +201,20 @@ def _state(pod: Document) -> str:
     return "running" if ready.get("status") == "True" else str(status.get("phase") or "Pending").lower()
 
 
-def _asked(pods: Iterable[Document]) -> dict[str, dict[str, float]]:
-    """Node -> sum of the requests of pods that have not ended there."""
+def _asked(pods: Iterable[Document]) -> dict[str, dict[str, float]] | None:
+    """Node -> sum of the requests of pods that have not ended there; None where one cannot be read: a sum without it is wrong."""
     found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for pod in pods:
         node = pod.get("spec", {}).get("nodeName")
         if not node or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
             continue
-        for name, value in pod_requests(pod["spec"]).items():
+        try:
+            asked = pod_requests(pod)
+        except msgspec.ValidationError:
+            return None
+        for name, value in asked.items():
             found[node][name] += value
     return {node: {name: round(value, 3) for name, value in sums.items()} for node, sums in found.items()}
-
-
-def _requests(container: Document) -> Mapping[str, Any]:
-    resources = container.get("resources") or {}
-    return {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
 
 
 def _taint(each: Document) -> Facts:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fairlead.preflight.gather import cluster, nodes, services, storage
 from fairlead.preflight.gather.api import Api, known, known_or_none, path_of, word_of
-from fairlead.runtime.errors import FairleadError, NotFound
+from fairlead.runtime.errors import FairleadError
 
 Facts = dict[str, Any]
 Document = Mapping[str, Any]
@@ -71,9 +71,9 @@ async def objects_facts(api: Api, namespace: str, now: float) -> Facts:
     """`namespace`: the product's; `now`: seconds since the epoch."""
     lists = await _listed(api)
     kubernetes = await known(api.get(path_of("v1", "services", "kubernetes", "default")))
-    ours = await known_or_none(api.get(path_of("v1", "namespaces", namespace)), None)
+    ours = await known_or_none(api.get(path_of("v1", "namespaces", namespace)))
     version = await _cluster_version(api)
-    releases = await known(api.list("v1", "secrets", namespace, "owner=helm", metadata_only=True))
+    releases = await known(api.list("v1", "secrets", namespace, metadata_only=True, labels="owner=helm"))
     operator, on_nodes = nodes.operator_facts(lists("policies"), lists("daemonsets"), lists("pods"))
     found: Facts = {
         "nodes": nodes.nodes_facts(
@@ -128,14 +128,12 @@ def unknown_or(fact: Any, make: Any) -> Any:
 async def _listed(api: Api) -> Lists:
     names = [*KINDS, *WHERE_SERVED]
     asked: list[Awaitable[Any]] = [known(api.list(*KINDS[n], _NAMESPACE_OF.get(n, ""))) for n in KINDS]
-    asked += [known_or_none(api.list(*WHERE_SERVED[name]), None) for name in WHERE_SERVED]
+    asked += [known_or_none(api.list(*WHERE_SERVED[name])) for name in WHERE_SERVED]
     return Lists(dict(zip(names, await asyncio.gather(*asked), strict=True)))
 
 
 async def _cluster_version(api: Api) -> Document | str:
     try:
         return await api.get(path_of("config.openshift.io/v1", "clusterversions", "version"))
-    except NotFound:
-        return "not_found"
-    except (FairleadError, OSError, TimeoutError) as error:
+    except FairleadError as error:
         return word_of(error)

@@ -9,20 +9,19 @@ from typing import Any
 
 import msgspec
 
+from fairlead.objects.fields import GPU_RESOURCE
 from fairlead.preflight.config import Config
-from fairlead.preflight.gather import asks, pods, trials
-from fairlead.preflight.gather.api import Api, known, path_of
+from fairlead.preflight.gather import asks, trials
+from fairlead.preflight.gather.api import Api, known, path_of, unknown
 from fairlead.preflight.gather.look import Looked, Orders
 from fairlead.preflight.gather.pods import Place
-from fairlead.preflight.gather.probes import Limits, Probed, Probes, events_of
+from fairlead.preflight.gather.probes import Limits, Probed, Probes
 from fairlead.preflight.gather.reach import Seen
 from fairlead.preflight.gather.registry import Wanted, wanted_of
 from fairlead.preflight.gather.services import QUERIES, metrics_facts, prometheus_answers
 
 Facts = dict[str, Any]
 Tell = Callable[[str], None]
-
-_GPU = "nvidia.com/gpu"
 
 
 async def gather(api: Api, place: Place, config: Config, ca: str, found: Facts, tell: Tell) -> None:
@@ -34,16 +33,12 @@ async def gather(api: Api, place: Place, config: Config, ca: str, found: Facts, 
     probes = Probes(api, place, Limits(), tell)
     once = asks.service_requests(config, ca, await _tokens(api, config), place.run, api.clock.now())
     orders = _orders(config, ca, found, names, Orders(requests=once, registry=await _registry(api, place, config, ca)))
-    work = [
-        asyncio.create_task(_trials(api, place, config, found, nodes)),
-        asyncio.create_task(probes.run(names, orders)),
-    ]
     try:
-        await asyncio.gather(*work)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_trials(api, place, config, found, nodes))
+            group.create_task(probes.run(names, orders))
     finally:
-        for task in work:
-            task.cancel()
-        await _told(api, place, config, found, probes.results)
+        _told(place, config, found, probes.results, api.clock.now())
 
 
 def is_probed(node: Facts) -> bool:
@@ -95,18 +90,11 @@ def _orders(config: Config, ca: str, found: Facts, names: Sequence[str], once: O
     return of
 
 
-async def _told(api: Api, place: Place, config: Config, found: Facts, results: Mapping[str, Probed]) -> None:
+def _told(place: Place, config: Config, found: Facts, results: Mapping[str, Probed], now: float) -> None:
     """The results as facts."""
     at = {name: index for index, name in enumerate(each["name"] for each in found["nodes"])}
-    lost = {node: each for node, each in results.items() if each.looked is None}
-    order = list(results)
-    events: Any = {}
-    if lost:
-        named = {node: pods.probe_name(node, order.index(node) + 1) for node in lost}
-        events = await known(_events(api, place, named))
     for node, probed in sorted(results.items()):
-        reason, message = events.get(node, ("", "")) if "unknown" not in events else ("", "")
-        found["probes"][node] = _probe(probed, reason, message)
+        found["probes"][node] = _probe(probed)
         if probed.exit is not None or probed.looked is not None:
             found["probe_exit"][node] = probed.exit or 0
         if probed.pull is not None:
@@ -117,27 +105,19 @@ async def _told(api: Api, place: Place, config: Config, found: Facts, results: M
             # that it runs is the proof; what a node lists of its images is late, and cut off
             found["images_missing_on"][node] = [] if probed.looked else [place.image]
         if probed.looked is not None:
-            _seen(node, probed, probed.looked, config, found, api.clock.now())
+            _seen(node, probed, probed.looked, config, found, now)
             found["nodes"][at[node]] |= _of_node(probed.looked)
+    if config.registry.pull_secret and not place.pull_secret:
+        found["runtime_pull"] = unknown(f"the pull secret {config.registry.pull_secret} could not be read")
 
 
-async def _events(api: Api, place: Place, named: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    by_prefix = {node: name.partition("-")[2] for node, name in named.items()}
-    listed = await events_of(api, place.namespace, {name: name for name in await _names(api, place)})
-    return {node: said for node, part in by_prefix.items() for name, said in listed.items() if name.endswith(part)}
-
-
-async def _names(api: Api, place: Place) -> list[str]:
-    return [e["involvedObject"]["name"] for e in await api.list("v1", "events", place.namespace)]
-
-
-def _probe(probed: Probed, reason: str, message: str) -> Facts:
+def _probe(probed: Probed) -> Facts:
     told: Facts = {
         "state": probed.state,
         "status": probed.status,
         "image": probed.image,
-        "last_event": reason,
-        "last_message": message or probed.message,
+        "last_event": probed.event,
+        "last_message": probed.message,
     }
     found = {key: value for key, value in told.items() if value}
     if probed.looked is not None:
@@ -209,7 +189,7 @@ def _of_node(looked: Looked) -> Facts:
 
 async def _trials(api: Api, place: Place, config: Config, found: Facts, nodes: Sequence[Facts]) -> None:
     """What is tried out beside the probes."""
-    gpus = [each for each in nodes if each["allocatable"].get(_GPU)]
+    gpus = [each for each in nodes if each["allocatable"].get(GPU_RESOURCE)]
     classes = found["runtime_classes"]
     known_classes = [each["name"] for each in classes] if isinstance(classes, list) else []
     storage = config.storage
@@ -228,7 +208,7 @@ async def _trials(api: Api, place: Place, config: Config, found: Facts, nodes: S
             found["shared_volume_trial"] = await known(trials.shared_volume(api, place, config, names))
 
     async def dry() -> None:
-        found["dry_run"] = await known(trials.dry_runs(api, place, config, names[0] if names else ""))
+        found["dry_run"] = await known(trials.dry_runs(api, place, config))
 
     await asyncio.gather(gpu(), system(), shared(), dry())
 

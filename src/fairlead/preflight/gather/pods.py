@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 
+from fairlead.objects.fields import GPU_RESOURCE
 from fairlead.objects.times import text_of
 from fairlead.preflight.gather.cluster import EXPIRES, PART, PROBE_LABEL
 from fairlead.preflight.gather.look import PORT
@@ -22,6 +23,7 @@ OWNER: Final = "preflight"
 SERVICE: Final = "probes"
 NODE_ANNOTATION: Final = "fairlead.dev/node"
 _USER: Final = 10001
+_RESEARCHER: Final = 1000
 _LEVELS: Final = ("enforce", "audit", "warn")
 
 
@@ -38,7 +40,6 @@ class Place(Struct, frozen=True, kw_only=True):
     pull_secret: str = ""
     pulls: bool = True
     """Whether each node also has to fetch the image's manifest, though it has the image."""
-    env: dict[str, str] = field(default_factory=dict)
 
 
 def namespace(place: Place, level: str = "restricted") -> Document:
@@ -101,7 +102,7 @@ def service(place: Place) -> Document:
 def probe(place: Place, node: str, index: int) -> Document:
     """The probe of a node: no rights, no token, nothing of the node but what every pod sees."""
     name = probe_name(node, index)
-    containers = [_container(place, "probe", ["probe", "serve"], policy="IfNotPresent")]
+    containers = [_container(place, "probe", ["probe", "serve"])]
     if place.pulls:
         containers.append(_container(place, "pull", ["probe", "idle"], policy="Always"))
     return _pod(
@@ -112,7 +113,7 @@ def probe(place: Place, node: str, index: int) -> Document:
             "hostname": name,
             "subdomain": SERVICE,
             "containers": containers,
-            "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}}],
+            "volumes": [_scratch()],
             **_confined(),
         },
         node,
@@ -125,11 +126,11 @@ def gpu_pod(place: Place, node: str, index: int, runtime_class: str | None) -> D
         "affinity": pinned(node),
         "containers": [
             {
-                **_container(place, "probe", ["probe", "gpu"], policy="IfNotPresent"),
-                "resources": {"requests": _SMALL, "limits": {**_SMALL, "nvidia.com/gpu": "1"}},
+                **_container(place, "probe", ["probe", "gpu"]),
+                "resources": {"requests": _SMALL, "limits": {**_SMALL, GPU_RESOURCE: "1"}},
             }
         ],
-        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}}],
+        "volumes": [_scratch()],
         **_confined(),
     }
     if runtime_class:
@@ -145,21 +146,19 @@ def claim(place: Place, name: str, storage_class: str, mode: str) -> Document:
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": _meta(place, name), "spec": spec}
 
 
-def volume_pod(
-    place: Place, name: str, volume: Mapping[str, Any], words: Sequence[str], node: str = "", user: int = 1000
-) -> Document:
-    """A pod with that volume at /data which does `fairlead probe WORDS` and ends. `node`: empty for any."""
+def volume_pod(place: Place, name: str, volume: Mapping[str, Any], words: Sequence[str], node: str = "") -> Document:
+    """A pod of user 1000 with that volume at /data which does `fairlead probe WORDS` and ends. `node`: empty for any."""
     spec: Document = {
         "containers": [
             {
-                **_container(place, "probe", ["probe", *words], policy="IfNotPresent"),
+                **_container(place, "probe", ["probe", *words]),
                 "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}, {"name": "data", "mountPath": "/data"}],
             }
         ],
-        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}}, {"name": "data", **volume}],
+        "volumes": [_scratch(), {"name": "data", **volume}],
         **_confined(),
     }
-    spec["securityContext"] = {**spec["securityContext"], "runAsUser": user, "runAsGroup": user}
+    spec["securityContext"] = {**spec["securityContext"], "runAsUser": _RESEARCHER, "runAsGroup": _RESEARCHER}
     if node:
         spec["affinity"] = pinned(node)
     return _pod(place, name, spec, node)
@@ -185,7 +184,6 @@ def _container(place: Place, name: str, words: Sequence[str], policy: str = "IfN
         "image": place.image,
         "imagePullPolicy": policy,
         "args": list(words),
-        "env": [{"name": key, "value": value} for key, value in sorted(place.env.items())],
         "resources": {"requests": _SMALL, "limits": {"cpu": "500m", "memory": "192Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -195,6 +193,10 @@ def _container(place: Place, name: str, words: Sequence[str], policy: str = "IfN
         "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+
+
+def _scratch() -> Document:
+    return {"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}}
 
 
 def _confined() -> Document:
@@ -217,7 +219,7 @@ def _confined() -> Document:
 def _pod(place: Place, name: str, spec: Document, node: str) -> Document:
     meta = _meta(place, name)
     if node:
-        meta["annotations"] = {NODE_ANNOTATION: node}
+        meta["annotations"][NODE_ANNOTATION] = node
     secrets = [{"name": place.pull_secret}] if place.pull_secret else []
     return {
         "apiVersion": "v1",

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fairlead.kube.sessions import STDOUT
+from fairlead.objects.pod import NO_IMAGE, NO_START
 from fairlead.preflight.gather import pods
 from fairlead.preflight.gather.api import Api, path_of
 from fairlead.preflight.gather.look import LOOKED, Looked, Orders, Peer, encoded
@@ -24,22 +25,14 @@ from fairlead.runtime.errors import FairleadError
 Document = Mapping[str, Any]
 Tell = Callable[[str], None]
 
-HOPELESS: Final = {
-    "ErrImagePull": "image_pull_failed",
-    "ImagePullBackOff": "image_pull_failed",
-    "ErrImageNeverPull": "image_pull_failed",
-    "InvalidImageName": "image_pull_failed",
-    "CreateContainerConfigError": "not_started",
-    "CreateContainerError": "not_started",
-    "RunContainerError": "not_started",
-    "CrashLoopBackOff": "not_started",
-}
-"""What a container waits for in vain."""
 _NEIGHBOURS: Final = 3
 """Probes before and behind in the ring that a probe asks: each pair is asked both ways."""
 _AT_RANDOM: Final = 2
 _LATE_TOO: Final = 3
 """So many times the usual number are in the cluster where many are late."""
+_EVENTS_SECONDS: Final = 5.0
+"""Between looks at events, while some probe is late."""
+_NO_SANDBOX: Final = "FailedCreatePodSandBox"
 _ANCHORS: Final = 2
 """Probes that stay to the end, so that late ones have somebody to ask."""
 
@@ -63,9 +56,10 @@ class Probed(Struct, frozen=True, kw_only=True):
 
     state: str
     """finished, not_started, image_pull_failed or timeout."""
+    event: str = ""
+    """Reason of the last warning about its pod, where that did not start; `message` is then the event's."""
     status: str = ""
     image: str = ""
-    event: str = ""
     message: str = ""
     looked: Looked | None = None
     offset: float | None = None
@@ -99,30 +93,29 @@ class Probes:
         self._living: dict[str, _Living] = {}
         """By node: those whose pod is in the cluster and has not been looked from."""
         self._anchors: dict[str, _Living] = {}
+        self._events: dict[str, tuple[str, str]] = {}
+        """Pod -> its last warning, as read last."""
+        self._events_read = -_EVENTS_SECONDS
         self.results: dict[str, Probed] = {}
         """By node, as they come; complete once `run` has returned."""
 
     async def run(self, nodes: Sequence[str], orders: Callable[[str], Orders]) -> None:
         """Probe them. `orders`: what the probe of a node is to look at, its peers apart."""
         waiting = list(nodes)
-        looking: set[asyncio.Task[None]] = set()
         try:
-            while waiting or self._living or looking:
-                while waiting and self._has_room():
-                    await self._start(waiting.pop(0), len(nodes) - len(waiting))
-                await self._see()
-                for batch in self._batches():
-                    task = asyncio.create_task(self._look(batch, orders))
-                    looking.add(task)
-                    task.add_done_callback(looking.discard)
-                self._give_up()
-                self._progress(len(nodes))
-                if waiting or self._living or looking:
+            async with asyncio.TaskGroup() as looking:
+                while waiting or self._living:
+                    while waiting and self._has_room():
+                        await self._start(waiting.pop(0), len(nodes) - len(waiting))
+                    await self._see()
+                    if batch := self._batch():
+                        looking.create_task(self._look(batch, orders))
+                    await self._read_events()
+                    self._give_up()
+                    self._progress(len(nodes))
                     await self._clock.sleep(self._limits.poll)
         finally:
-            for task in looking:
-                task.cancel()
-            for node in [*waiting, *self._living]:
+            for node in nodes:
                 self.results.setdefault(node, Probed(state="timeout", status="the run ended before it was looked at"))
 
     def _has_room(self) -> bool:
@@ -143,23 +136,23 @@ class Probes:
 
     async def _see(self) -> None:
         """Look at all pods of the run at once."""
-        with contextlib.suppress(FairleadError, TimeoutError):
+        with contextlib.suppress(FairleadError):
             listed = await self._api.list("v1", "pods", self._place.namespace)
             by_name = {each["metadata"]["name"]: each for each in listed}
             for living in self._living.values():
                 living.document = by_name.get(living.name, living.document)
                 living.address = _address(living.document)
 
-    def _batches(self) -> list[list[_Living]]:
+    def _batch(self) -> list[_Living]:
         """Those that are up, once others have had a moment to come up as well."""
         up = [each for each in self._living.values() if each.address]
         now, settle = self._clock.monotonic(), self._limits.settle
         young = any(now - each.since < settle for each in self._living.values() if not each.address)
-        if not up or (young and len(up) < self._limits.at_once):
+        if young and len(up) < self._limits.at_once:
             return []
         for each in up:
             del self._living[each.node]
-        return [up]
+        return up
 
     async def _look(self, batch: list[_Living], orders: Callable[[str], Orders]) -> None:
         for each in batch[: max(0, _ANCHORS - len(self._anchors))]:
@@ -185,23 +178,15 @@ class Probes:
         seen = _so_far(living.document)
         try:
             async with asyncio.timeout(self._limits.look):
-                looked, sent, answered = await self._ask(living.name, orders)
+                seen = await self._ask(living.name, seen, orders)
         except TimeoutError:
             return replace(seen, state="timeout", status=f"it did not answer within {self._limits.look:g} s")
-        except (FairleadError, OSError, msgspec.DecodeError) as error:
+        except (FairleadError, msgspec.DecodeError) as error:
             return replace(seen, state="timeout", status=f"it could not be asked: {error}")
-        middle = (sent + answered) / 2
-        return replace(
-            seen,
-            state="finished",
-            looked=looked,
-            offset=round(looked.time - middle, 3),
-            round_trip=round(answered - sent, 3),
-            pull=await self._pulled(living),
-        )
+        return replace(seen, pull=await self._pulled(living))
 
-    async def _ask(self, pod: str, orders: Orders) -> tuple[Looked, float, float]:
-        """(what it saw, when it was asked, when it said its time). Raises: FairleadError."""
+    async def _ask(self, pod: str, seen: Probed, orders: Orders) -> Probed:
+        """With what it saw, and how its clock goes. Raises: FairleadError."""
         session = await self._api.client.exec(
             pod, self._place.namespace, ["fairlead", "probe", "look"], container="probe", stdin=True
         )
@@ -213,7 +198,13 @@ class Probes:
             await session.send(b"%d\n" % len(body) + body)
             told = msgspec.json.decode(await anext(lines), type=dict[str, float])
             answered = self._clock.now()
-            return replace(LOOKED.decode(await anext(lines)), time=told["time"]), sent, answered
+            return replace(
+                seen,
+                state="finished",
+                looked=LOOKED.decode(await anext(lines)),
+                offset=round(told["time"] - (sent + answered) / 2, 3),
+                round_trip=round(answered - sent, 3),
+            )
         except StopAsyncIteration as error:
             raise FairleadError(f"the probe ended with exit code {session.exit_code} before it had looked") from error
         finally:
@@ -225,28 +216,40 @@ class Probes:
             return None
         end = self._clock.monotonic() + self._limits.start / 4
         while True:
-            with contextlib.suppress(FairleadError, TimeoutError):
+            with contextlib.suppress(FairleadError):
                 path = path_of("v1", "pods", living.name, self._place.namespace)
                 state = _container(await self._api.get(path), "pull").get("state") or {}
                 waits = state.get("waiting") or {}
                 if "running" in state or "terminated" in state:
                     return "ok"
-                if waits.get("reason") in HOPELESS:
+                if _in_vain(waits):
                     return str(waits.get("message") or waits["reason"])
             if self._clock.monotonic() >= end:
                 return "timeout"
             await self._clock.sleep(self._limits.poll)
 
+    async def _read_events(self) -> None:
+        """Why late ones are late: a node whose network is broken says so in events alone."""
+        now = self._clock.monotonic()
+        late = any(now - each.since >= self._limits.late for each in self._living.values() if not each.address)
+        if late and now - self._events_read >= _EVENTS_SECONDS:
+            self._events_read = now
+            with contextlib.suppress(FairleadError):
+                self._events = await events_of(self._api, self._place.namespace)
+
     def _give_up(self) -> None:
         """On those of which the cluster says that they will not start, and on late ones."""
         now = self._clock.monotonic()
         for living in list(self._living.values()):
-            late = now - living.since >= self._limits.start
+            event, message = self._events.get(living.name, ("", ""))
+            late = now - living.since >= (self._limits.late if event == _NO_SANDBOX else self._limits.start)
             state = _hopeless(living.document) or ("not_started" if late else "")
             if state and not living.address:
                 del self._living[living.node]
-                self.results[living.node] = replace(_so_far(living.document), state=state)
-                self._tell(f"{living.node}: {_in_words(self.results[living.node])}")
+                seen = _so_far(living.document)
+                found = replace(seen, state=state, event=event, message=message or seen.message)
+                self.results[living.node] = found
+                self._tell(f"{living.node}: {_in_words(found)}")
 
     def _progress(self, total: int) -> None:
         waits = next((each for each in self._living.values() if not each.address), None)
@@ -257,19 +260,20 @@ class Probes:
             )
 
     async def _remove(self, living: _Living) -> None:
-        with contextlib.suppress(FairleadError, TimeoutError):
+        with contextlib.suppress(FairleadError):
             await self._api.call("DELETE", path_of("v1", "pods", living.name, self._place.namespace))
 
 
-async def events_of(api: Api, namespace: str, names: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Key -> (reason, message) of the last event of its object. `names`: key -> name of the object."""
+async def events_of(api: Api, namespace: str, name: str = "", *, warnings: bool = True) -> dict[str, tuple[str, str]]:
+    """Name of an object -> (reason, message) of its last event. `name`: of one object alone; `warnings`: of those alone."""
     last: dict[str, tuple[str, str, str]] = {}
-    for event in await api.list("v1", "events", namespace):
+    chosen = f"involvedObject.name={name}" if name else ""
+    for event in await api.list("v1", "events", namespace, fields=chosen):
         about = (event.get("involvedObject") or {}).get("name", "")
         when = str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"))
-        if event.get("type") != "Normal" and when >= last.get(about, ("",))[0]:
+        if (event.get("type") != "Normal" or not warnings) and when >= last.get(about, ("",))[0]:
             last[about] = (when, str(event.get("reason", "")), str(event.get("message", "")))
-    return {key: last[name][1:] for key, name in names.items() if name in last}
+    return {about: found[1:] for about, found in last.items()}
 
 
 async def _lines(output: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
@@ -297,8 +301,14 @@ def _container(pod: Document, name: str) -> Document:
 def _hopeless(pod: Document) -> str:
     if (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"):
         return "not_started"
-    waits = (_container(pod, "probe").get("state") or {}).get("waiting") or {}
-    return HOPELESS.get(str(waits.get("reason", "")), "")
+    return _in_vain((_container(pod, "probe").get("state") or {}).get("waiting") or {})
+
+
+def _in_vain(waits: Document) -> str:
+    """What becomes of a probe that waits like that; empty where it may start yet."""
+    if waits.get("reason") in NO_IMAGE:
+        return "image_pull_failed"
+    return "not_started" if waits.get("reason") in NO_START | {"CrashLoopBackOff"} else ""
 
 
 def _so_far(pod: Document) -> Probed:

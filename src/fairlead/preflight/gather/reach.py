@@ -13,7 +13,7 @@ import errno
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -34,13 +34,13 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Ask(Struct, frozen=True, kw_only=True):
-    """What to ask for, and how. `ca`: PEM of authorities beside the usual ones. Units: seconds."""
+    """What to ask for, and how; it travels to probes as JSON. `ca`: PEM of authorities beside the usual ones. Units: seconds."""
 
     url: str
     proxy: Proxy | None = None
-    ca: bytes = b""
+    ca: str = ""
     method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     patience: float = 10.0
 
@@ -189,11 +189,11 @@ async def _secured(ask: Ask, streams: Streams, seen: Seen) -> Seen:
     return replace(seen, tls="ok", alpn=tls.selected_alpn_protocol(), **_certificate(tls.getpeercert(binary_form=True)))
 
 
-def trusting(ca: bytes) -> ssl.SSLContext:
+def trusting(ca: str) -> ssl.SSLContext:
     """TLS settings that trust those authorities beside the usual ones. Raises: ssl.SSLError for what is no certificate."""
     context = ssl.create_default_context()
     if ca:
-        context.load_verify_locations(cadata=ca.decode())
+        context.load_verify_locations(cadata=ca)
     context.set_alpn_protocols(["http/1.1"])
     return context
 

@@ -99,7 +99,7 @@ class _Talk:
         headers = {"accept": accept}
         if known and self._authorization:
             headers["authorization"] = self._authorization
-        ask = Ask(url=url, proxy=wanted.proxy, ca=wanted.ca.encode(), headers=headers, patience=wanted.patience)
+        ask = Ask(url=url, proxy=wanted.proxy, ca=wanted.ca, headers=headers, patience=wanted.patience)
         return await reach(ask)
 
     async def sign_in(self, refused: Seen) -> str:

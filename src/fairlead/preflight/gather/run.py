@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, Final
 
 import fairlead
 from fairlead.kube.client import Client, Limits
-from fairlead.kube.credentials import find
+from fairlead.kube.credentials import Credentials, find
 from fairlead.kube.http import HttpTransport
 from fairlead.objects.times import text_of
 from fairlead.preflight.config import Config
@@ -75,27 +75,25 @@ class Run:
             self._tell(f"The time is up ({self._options.timeout_seconds:g} s): what is missing is unknown.")
 
     async def _gather(self) -> None:
-        outside = asyncio.create_task(here.facts(self._config, self._ca(), self._clock))
+        outside = asyncio.create_task(here.facts(self._config, self._ca()))
         try:
-            with contextlib.suppress(FairleadError):
-                async with self._api() as api:
-                    await self._of_cluster(api)
+            if (credentials := self._credentials()) is not None:
+                async with HttpTransport(credentials, self._clock, trust_env=True) as transport:
+                    client = Client(transport, self._clock, SystemRandom(), Limits(call=10, watch=60))
+                    await self._of_cluster(Api(client))
             _merge(self._found, await outside)
         finally:
             outside.cancel()
 
-    @contextlib.asynccontextmanager
-    async def _api(self) -> AsyncIterator[Api]:
+    def _credentials(self) -> Credentials | None:
+        """With which the cluster is asked; None where there are none, which is a fact."""
         try:
-            credentials = find(environment(), self._options.kubeconfig)
+            return find(environment(), self._options.kubeconfig)
         except Invalid as error:
             word = _NO_CREDENTIALS.get(error.code, "unauthorized")
-            _merge(self._found, {"access": {"error": word, "message": str(error)}})
-            if word == "exec-plugin-missing" and error.hint:
-                self._found["access"]["exec_plugin_hint"] = error.hint
-            raise
-        async with HttpTransport(credentials, self._clock, trust_env=True) as transport:
-            yield Api(Client(transport, self._clock, SystemRandom(), Limits(call=10, watch=60)))
+            hint = {"exec_plugin_hint": error.hint} if word == "exec-plugin-missing" and error.hint else {}
+            self._found["access"] = {"error": word, "message": str(error), **hint}
+            return None
 
     async def _of_cluster(self, api: Api) -> None:
         self._tell("Asking the cluster's API ...")
@@ -123,7 +121,7 @@ class Run:
         try:
             async with made(api, place, self._config.namespace, self._tell) as there:
                 await on_nodes.gather(api, there, self._config, self._ca(), self._found, self._tell)
-        except (FairleadError, OSError) as error:
+        except FairleadError as error:
             self._tell(f"No pods could be started: {error}")
             self._found.setdefault("probes", {"unknown": f"{word_of(error)}: {error}"})
 
@@ -151,19 +149,15 @@ def missing_images(nodes: Sequence[Document], image: str) -> Document:
 
 
 @contextlib.contextmanager
-def _signals(stop: Callable[[], Any]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the work in good order, where signals may be had at all."""
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    had = []
+def _signals(stop: Callable[[], object]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the work in good order."""
+    loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, stop)
-            had.append(number)
+        loop.add_signal_handler(number, stop)
     try:
         yield
     finally:
-        for number in had:
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 

@@ -1,6 +1,7 @@
-"""Objects that stand for the installation's, sent only to be judged (`dryRun=All`). Pure.
+"""Objects like those of the installation, sent only to be judged (`dryRun=All`). Pure.
 
-They ask for what the chart's ask for: whoever may make these may make those, and a policy that refuses these refuses those.
+One of each kind that is refused most often, with the chart's farthest-reaching rights. They are not the chart's own objects: those
+are rendered by Helm, which whoever only looks need not have.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ class Sample(Struct, frozen=True, kw_only=True):
     namespace_labels: dict[str, str]
 
 
-def samples(place: Place, agents: str, node: str) -> list[Sample]:
-    """What is sent. `agents`: a namespace labelled for the node agent; `node`: any."""
+def samples(place: Place, agents: str) -> list[Sample]:
+    """What is sent. `agents`: a namespace labelled for the node agent."""
     confined, open_ = _labels(pods.namespace(place)), _labels(pods.namespace(place, "privileged"))
-    project = pods.probe(place, node, 0)
+    project = pods.probe(place, "", 0)
     del project["spec"]["nodeName"]
     agent = _agent(place, agents)
     return [

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
 from fairlead.preflight.config import Config
 from fairlead.preflight.gather import pods
-from fairlead.preflight.gather.api import Api, path_of
+from fairlead.preflight.gather.api import Api, path_of, unknown
 from fairlead.preflight.gather.pods import Place
 from fairlead.preflight.gather.probes import events_of
 from fairlead.preflight.gather.samples import Sample, samples
@@ -20,16 +20,33 @@ from fairlead.runtime.errors import FairleadError, NotFound
 
 Facts = dict[str, Any]
 Document = Mapping[str, Any]
+T = TypeVar("T")
+R = TypeVar("R")
 
 GPU_SECONDS: Final = 60.0
 VOLUME_SECONDS: Final = 90.0
 _POLL: Final = 1.0
+_AT_ONCE: Final = 50
+"""Pods of one kind of trial."""
+_CODES: Final = ("InvalidArgument", "ResourceExhausted", "Unavailable")
+"""gRPC codes of drivers that tell something."""
 
 
 async def gpu_trials(api: Api, place: Place, nodes: Sequence[Facts], classes: Sequence[str]) -> dict[str, Facts]:
     """Node -> what its GPU pod saw. `nodes`: facts of those that have GPUs to give; `classes`: RuntimeClasses there are."""
-    found = await asyncio.gather(*(_gpu(api, place, node, at, classes) for at, node in enumerate(nodes)))
+    found = await _few_at_a_time(lambda at, node: _gpu(api, place, node, at, classes), nodes)
     return {node["name"]: each for node, each in zip(nodes, found, strict=True)}
+
+
+async def _few_at_a_time(trial: Callable[[int, T], Awaitable[R]], items: Sequence[T]) -> list[R]:
+    """What the trial of each gives, in their order. `trial` gets the position too."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(at: int, item: T) -> R:
+        async with gate:
+            return await trial(at, item)
+
+    return list(await asyncio.gather(*(one(at, item) for at, item in enumerate(items))))
 
 
 async def _gpu(api: Api, place: Place, node: Facts, index: int, classes: Sequence[str]) -> Facts:
@@ -76,22 +93,20 @@ async def system_volume(api: Api, place: Place, config: Config) -> Facts:
 
 async def shared_volume(api: Api, place: Place, config: Config, nodes: Sequence[str]) -> Facts:
     """A trial of a volume that all nodes write to: one writes as uid 1000, all read and write back."""
-    storage = config.storage
-    name, found = storage.shared_claim or "shared", Facts(access_modes=["ReadWriteMany"])
-    if storage.nfs:
-        server, _, path = storage.nfs.partition(":")
-        volume: Facts = {"nfs": {"server": server, "path": path}}
-    else:
-        volume = _of_claim(name)
+    storage, name = config.storage, "shared"
+    found: Facts = {"access_modes": ["ReadWriteMany"]}
+    volume = _of_nfs(storage.nfs) if storage.nfs else _of_claim(name)
+    if not storage.nfs:
         try:
             await _claim(api, place, pods.claim(place, name, storage.shared_class, "ReadWriteMany"))
             found["claim_created"] = True
         except FairleadError as error:
             return found | {"claim_created": False, "event_message": str(error)}
-    writer, event = await _ended(
-        api, place, pods.volume_pod(place, "writer", volume, ["write", place.run]), VOLUME_SECONDS
-    )
-    told, node = last_words(writer), ((writer or {}).get("spec") or {}).get("nodeName")
+    body = pods.volume_pod(place, "writer", volume, ["write", place.run])
+    writer, event = await _ended(api, place, body, VOLUME_SECONDS)
+    if writer is None:
+        return unknown(f"the pod that was to write is refused: {event[1]}")
+    told, node = last_words(writer), (writer.get("spec") or {}).get("nodeName")
     if node:
         found["writer_scheduled_on"] = node
     if told.get("wrote"):
@@ -110,7 +125,7 @@ async def _read_everywhere(api: Api, place: Place, volume: Facts, nodes: Sequenc
         words = ["read", place.run, "--wait", "30", "--back", f"{place.run}-{at}"]
         return await _ended(api, place, pods.volume_pod(place, f"reader-{at}", volume, words, node), VOLUME_SECONDS)
 
-    ends = await asyncio.gather(*(one(at, node) for at, node in enumerate(nodes)))
+    ends = await _few_at_a_time(one, nodes)
     read: Facts = {}
     back: Facts = {}
     unmounted: Facts = {}
@@ -130,37 +145,26 @@ async def _read_everywhere(api: Api, place: Place, volume: Facts, nodes: Sequenc
     return found | ({"mount_failed_on": unmounted} if unmounted else {})
 
 
-async def dry_runs(api: Api, place: Place, config: Config, node: str) -> list[Facts]:
+async def dry_runs(api: Api, place: Place, config: Config) -> list[Facts]:
     """What the API says to objects like those of the installation, which are sent only to be judged."""
     agents = f"{place.namespace}-node"
     await api.call("POST", "/api/v1/namespaces", pods.namespace(replace(place, namespace=agents), "privileged"))
     try:
-        return list(await asyncio.gather(*(_dry_run(api, each, config) for each in samples(place, agents, node))))
+        return list(await asyncio.gather(*(_dry_run(api, each, config) for each in samples(place, agents))))
     finally:
-        with contextlib.suppress(FairleadError, TimeoutError):
+        with contextlib.suppress(FairleadError):
             await api.call("DELETE", path_of("v1", "namespaces", agents))
 
 
 async def _dry_run(api: Api, sample: Sample, config: Config) -> Facts:
-    status, message = 201, ""
-    try:
-        await api.call("POST", sample.path, sample.body, query=[("dryRun", "All")])
-    except FairleadError as error:
-        status, message = _STATUS.get(type(error).__name__, 500), str(error)
-    found: Facts = {"object": sample.name, "as": "our account", "http_status": status}
+    found: Facts = {"object": sample.name, "as": "our account"}
     if sample.namespace_labels:
         found |= {"namespace": config.namespace, "labels": sample.namespace_labels}
-    return found | ({"message_mentions": message} if message else {})
-
-
-_STATUS: Final = {
-    "Denied": 403,
-    "NotFound": 404,
-    "Conflict": 409,
-    "AlreadyExists": 409,
-    "Invalid": 422,
-    "SignedOut": 401,
-}
+    try:
+        status, message = await api.judged(sample.path, sample.body)
+    except FairleadError as error:
+        return found | {"message_mentions": str(error)}
+    return found | {"http_status": status} | ({"message_mentions": message} if message else {})
 
 
 def last_words(pod: Document | None) -> Facts:
@@ -184,17 +188,17 @@ async def _ended(api: Api, place: Place, body: Facts, patience: float) -> tuple[
     end, pod, warning = api.clock.monotonic() + patience, None, ("", "")
     try:
         while api.clock.monotonic() < end:
-            with contextlib.suppress(FairleadError, TimeoutError):
+            with contextlib.suppress(FairleadError):
                 pod = await api.get(path)
                 if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
                     return pod, warning
-                warning = (await events_of(api, place.namespace, {name: name})).get(name, warning)
+                warning = (await events_of(api, place.namespace, name)).get(name, warning)
                 if warning[0] in ("FailedMount", "FailedScheduling") and api.clock.monotonic() > end - patience / 2:
                     return pod, warning
             await api.clock.sleep(_POLL)
         return pod, warning
     finally:
-        with contextlib.suppress(FairleadError, TimeoutError, asyncio.CancelledError):
+        with contextlib.suppress(FairleadError):
             await api.call("DELETE", path)
 
 
@@ -212,24 +216,15 @@ async def _phase(api: Api, place: Place, name: str) -> str:
 
 async def _events(api: Api, place: Place, name: str) -> Facts:
     """The last event of a claim, normal ones included: that it waits for its first pod is one."""
-    events = [
-        e
-        for e in await api.list("v1", "events", place.namespace)
-        if (e.get("involvedObject") or {}).get("name") == name
-    ]
-    if not events:
+    reason, message = (await events_of(api, place.namespace, name, warnings=False)).get(name, ("", ""))
+    if not reason:
         return {}
-    last = max(events, key=lambda e: str(e.get("lastTimestamp") or e["metadata"].get("creationTimestamp")))
-    code = next(
-        (word for word in ("InvalidArgument", "ResourceExhausted", "Unavailable") if word in last.get("message", "")),
-        "",
-    )
-    found = {"event_reason": str(last.get("reason", "")), "event_message": str(last.get("message", ""))}
-    return found | ({"event_code": code} if code else {})
+    code = next((word for word in _CODES if word in message), "")
+    return {"event_reason": reason, "event_message": message} | ({"event_code": code} if code else {})
 
 
 async def _node_bound(api: Api, place: Place, name: str) -> Facts:
-    with contextlib.suppress(FairleadError, TimeoutError):
+    with contextlib.suppress(FairleadError):
         claim = await api.get(path_of("v1", "persistentvolumeclaims", name, place.namespace))
         volume = await api.get(path_of("v1", "persistentvolumes", claim["spec"]["volumeName"]))
         terms = (((volume["spec"].get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms")) or ()
@@ -242,3 +237,8 @@ async def _node_bound(api: Api, place: Place, name: str) -> Facts:
 
 def _of_claim(name: str) -> Facts:
     return {"persistentVolumeClaim": {"claimName": name}}
+
+
+def _of_nfs(export: str) -> Facts:
+    server, _, path = export.partition(":")
+    return {"nfs": {"server": server, "path": path}}
