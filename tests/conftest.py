@@ -16,6 +16,9 @@ ROOT = Path(__file__).parents[1]
 FIRST = ("installed", "simulation", "real_cluster", "kubernetes")
 """Groups that take minutes, longest first: names of folders, or what the real cluster is used for."""
 
+LAST = "web"
+"""The browser's driver keeps an event loop running, in which no asynchronous test can run."""
+
 
 class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # the same
     """Gives each worker whole groups."""
@@ -44,4 +47,4 @@ def _group(path: Path) -> str:
 
 def _turn(path: Path) -> int:
     found = [turn for turn, first in enumerate(FIRST) if first in (_group(path), path.parent.name)]
-    return min(found, default=len(FIRST))
+    return min(found, default=len(FIRST) + (path.parent.name == LAST))

@@ -56,6 +56,8 @@ LEFT_OUT = (
     *("etc/logrotate.d/", "etc/resolv.conf", "etc/hostname", "etc/machine-id", "dev/", "boot/", f"{SITE}/bin/"),
 )
 """Paths that nothing in the image reads, or that say where it was built."""
+_PATIENCE = 400.0
+"""What takes 60 s on two cores. Units: seconds."""
 SOURCES = (".c", ".cpp", ".pyx", ".pxd", ".pxi", ".pyi", ".h", ".a")
 """What compiled packages were made from."""
 
@@ -280,8 +282,16 @@ def _json(value: object) -> bytes:
 
 
 def _run(*words: str, env: dict[str, str] | None = None) -> None:
-    """Raises: SystemExit with what the program said."""
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+    """Raises: SystemExit with what the program said, or that it waits for a registry that does not answer."""
+    try:
+        done = subprocess.run(
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, timeout=_PATIENCE
+        )
+    except subprocess.TimeoutExpired as late:
+        said = (late.stdout or b"").decode(errors="replace")[-3000:]
+        raise SystemExit(
+            f"{words[0]} did not end within {_PATIENCE:g} s: a registry stalls. Run it again.\n{said}"
+        ) from late
     if done.returncode:
         raise SystemExit(f"{words[0]} failed:\n{done.stdout[-3000:]}")
 

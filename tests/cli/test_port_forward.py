@@ -39,7 +39,7 @@ def forwarded(up: Cli, *ports: str) -> Iterator[tuple[subprocess.Popen[str], lis
         lines = [process.stdout.readline() for _ in ports]
         yield process, [int(line.split(" -> ")[0].rpartition(":")[2]) for line in lines]
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0, process.stderr and process.stderr.read()
+        assert process.wait(60) == 0, process.stderr and process.stderr.read()
     finally:
         process.kill()
         process.communicate()

@@ -357,3 +357,14 @@ def _keys(value: Any) -> set[str]:
     if isinstance(value, list):
         return set().union(*map(_keys, value))
     return set(value).union(*map(_keys, value.values())) if isinstance(value, dict) else set()
+
+
+def test_the_state_of_this_machine_is_that_of_its_nodes_and_of_the_parts_of_the_process(up: Cli) -> None:
+    up.until("cluster", "describe", "this-machine", "-o", "json", told='"ServicesReady"', seconds=120)
+    up.until("cluster", "describe", "this-machine", "-o", "json", told='"Prerequisites"', seconds=120)
+    found = up.json("cluster", "describe", "this-machine")
+    assert {each["type"]: each["status"] for each in found["conditions"]} == {
+        "Prerequisites": "True",
+        "ServicesReady": "True",
+    }
+    assert "Connected" in up.ok("cluster", "list")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Cli
+from tests.parts import certificates
 
 from fairlead.cli.local import sample
 from fairlead.runtime.errors import Unreachable
@@ -66,6 +67,46 @@ def test_a_second_up_on_the_same_data_finds_the_first(fresh: Cli) -> None:
 def test_other_machines_are_let_in_only_over_tls(fresh: Cli) -> None:
     done = fresh.run("up", "--foreground", "--host", "0.0.0.0")
     assert (done.returncode, "--tls-cert" in done.stderr) == (2, True)
+
+
+def test_a_certificate_of_ones_own_authority_does_and_one_for_another_name_is_told(fresh: Cli, tmp_path: Path) -> None:
+    """Whoever starts it gives a certificate and no authority: both sides trust that very one."""
+    certificates.write(tmp_path, {"own": certificates.Leaf("own")})
+    fresh.ok(*_with_tls(tmp_path / "own"))
+    assert fresh.json("cluster", "list")[0]["status"]["state"] == "Connected"
+    fresh.ok("down")
+    _for_another_name(tmp_path / "other")
+    done = fresh.run(*_with_tls(tmp_path / "other"))
+    assert (
+        done.returncode,
+        f"--tls-cert {tmp_path / 'other'}.crt does not do for https://127.0.0.1:" in done.stderr,
+    ) == (
+        2,
+        True,
+    ), done.stderr
+    assert "not valid for '127.0.0.1'" in done.stderr
+
+
+def _with_tls(pair: Path) -> tuple[str, ...]:
+    return "up", "--port", "0", "--simulate", "1x1", "--tls-cert", f"{pair}.crt", "--tls-key", f"{pair}.key"
+
+
+def _for_another_name(pair: Path) -> None:
+    """PAIR.crt and PAIR.key, self-signed."""
+    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=other.example"]
+    names = ["-addext", "subjectAltName=DNS:other.example", "-keyout", f"{pair}.key", "-out", f"{pair}.crt"]
+    subprocess.run(["openssl", "req", "-x509", *words, *names], check=True, capture_output=True)
+
+
+def test_one_that_is_not_ready_yet_is_stopped_too(fresh: Cli) -> None:
+    """Whoever waited for it was killed."""
+    with fresh.begin("up", "--foreground", "--port", "0", "--simulate", "1x1") as started:
+        end = time.monotonic() + 60
+        while not (fresh.data / "lock").exists() or not (fresh.data / "lock").read_text():
+            assert time.monotonic() < end
+        fresh.ok("down")
+        started.communicate(timeout=60)
+        assert started.returncode in (0, -signal.SIGTERM)
 
 
 def test_secrets_are_readable_by_their_owner_only(fresh: Cli) -> None:

@@ -36,7 +36,7 @@ ON_EACH = pytest.mark.parametrize("server", [NEWEST, OLDER], indirect=True)
 """For tests of what may differ between versions of Kubernetes; all others run on the newest alone."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def servers() -> Iterator[Callable[[str], ApiServer]]:
     """Real API servers that know our kinds, by version; each is started when it is first asked for."""
     with contextlib.ExitStack() as stack:

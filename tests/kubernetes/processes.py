@@ -21,12 +21,15 @@ PATIENCE = 180.0
 
 
 def until(look: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    """What `look` gives, once it gives anything."""
+    """What `look` gives, once it gives anything. Half of the time nobody looks: a look may be a program that has to start."""
     end = time.monotonic() + patience
-    while not (found := look()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.1)
-    return found
+    while True:
+        began = time.monotonic()
+        if found := look():
+            return found
+        now = time.monotonic()
+        assert now < end, "it did not come"
+        time.sleep(max(0.1, now - began))
 
 
 @dataclass

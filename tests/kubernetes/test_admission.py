@@ -17,6 +17,7 @@ from tests.kubernetes.conftest import CLOCK, NUMBERS, ON_EACH
 from tests.kubernetes.roles import until
 from tests.parts.build import NEWEST, OLDER
 
+from fairlead.cluster.admission.claims import Classes
 from fairlead.cluster.admission.main import Admission, AdmissionOptions
 from fairlead.cluster.controllers.certificates import WebhookOptions
 from fairlead.cluster.controllers.main import Controllers, ControllersOptions
@@ -60,6 +61,12 @@ def configuration(kind: str, path: str, policy: str, port: int) -> JsonObject:
         "clientConfig": {"url": f"https://127.0.0.1:{port}/{path}"},
         "rules": [
             {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]},
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE"],
+                "resources": ["persistentvolumeclaims"],
+            },
             {"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"]},
         ],
         "namespaceSelector": {"matchExpressions": [{"key": fields.PROJECT, "operator": "Exists"}]},
@@ -90,7 +97,13 @@ async def guarded(real: Transport, tmp_path: Path) -> AsyncIterator[Guarded]:
     )
     secret = await until(lambda: _complete(client))
     _mount(secret, tmp_path)
-    options = AdmissionOptions(certificates=str(tmp_path), host="127.0.0.1", port=0)
+    options = AdmissionOptions(
+        certificates=str(tmp_path),
+        host="127.0.0.1",
+        port=0,
+        gpu_runtime_class="nvidia",
+        classes=Classes(default="fast", allowed=("fast",)),
+    )
     role = Admission(client, CLOCK, options)
     admission = asyncio.create_task(role.run())
 
@@ -155,6 +168,28 @@ async def test_a_refusal_names_the_field_and_the_remedy(guarded: Guarded) -> Non
     stolen: JsonObject = {"metadata": {"annotations": {"received-resource-type": "Fraction"}}}
     with pytest.raises(Denied, match="received-resource-type"):
         await guarded.client.patch(kinds.POD, made.metadata.name, stolen, guarded.namespace)
+
+
+async def test_a_pod_with_a_gpu_gets_the_runtime_class_and_no_other_does(guarded: Guarded) -> None:
+    classes = foreign("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses")
+    nvidia: JsonObject = {"metadata": {"name": "nvidia"}, "handler": "nvidia"}
+    with contextlib.suppress(AlreadyExists):
+        await guarded.client.create(classes, {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", **nvidia})
+    assert (await guarded.pod("half", {fields.GPU_FRACTION: "0.5"})).spec.runtime_class_name == "nvidia"
+    assert (await guarded.pod("none")).spec.runtime_class_name == ""
+
+
+async def test_a_claim_gets_the_default_class_and_may_name_no_class_that_is_not_allowed(guarded: Guarded) -> None:
+    claims = foreign("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+
+    async def made(name: str, **more: Any) -> Any:
+        spec: JsonObject = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, **more}
+        body: JsonObject = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}}
+        return await guarded.client.create(claims, {**body, "spec": spec}, guarded.namespace)
+
+    assert (await made("silent"))["spec"]["storageClassName"] == "fast"
+    with pytest.raises(Denied, match="storageClassName is 'slow': in a project it is one of fast"):
+        await made("slow", storageClassName="slow")
 
 
 async def test_a_job_does_not_count_pods_that_are_stopped_for_others_as_failed(

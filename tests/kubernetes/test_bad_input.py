@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from tests.kubernetes.roles import Team, a_team, until
 
+from fairlead.cli.roles import crds
 from fairlead.kube.transport import Transport
 from fairlead.objects import fields, kinds
+from fairlead.runtime.errors import Invalid
 
 pytestmark = pytest.mark.kubernetes
 UNSEEN = 1.5
@@ -56,3 +59,31 @@ async def test_pods_of_another_scheduler_take_their_room_and_belong_to_no_queue(
     assert await team.placed() == {"foreign"}
     await team.remove("foreign")
     await team.places("ours")
+
+
+async def test_a_kind_that_somebody_else_defined_otherwise_is_named_and_left_alone(team: Team) -> None:
+    """What the Job of the chart does before it makes ours."""
+
+    def definition(version: str) -> dict[str, Any]:
+        schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+        names = {"plural": "gadgets", "singular": "gadget", "kind": "Gadget", "listKind": "GadgetList"}
+        versions = [{"name": version, "served": True, "storage": True, "schema": schema}]
+        spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": versions}
+        return {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "gadgets.example.com"},
+            "spec": spec,
+        }
+
+    await team.client.create(kinds.CUSTOM_RESOURCE_DEFINITION, definition("v1"))
+    try:
+        await crds.ensure(team.client, "gadgets.example.com", definition("v1"))
+        with pytest.raises(
+            Invalid, match=r"gadgets\.example\.com was defined by somebody else and serves v1; .* needs v2"
+        ):
+            await crds.ensure(team.client, "gadgets.example.com", definition("v2"))
+        kept = await team.client.get(kinds.CUSTOM_RESOURCE_DEFINITION, "gadgets.example.com")
+        assert [each["name"] for each in kept["spec"]["versions"]] == ["v1"]
+    finally:
+        await team.client.delete(kinds.CUSTOM_RESOURCE_DEFINITION, "gadgets.example.com")

@@ -6,6 +6,7 @@ No controller manager and no kubelet run here: pods of the chart are not started
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ import pytest
 from tests.parts.apiserver import ApiServer, api_server
 from tests.parts.build import Unavailable
 from tests.parts.helm import helm
+
+from fairlead.cli.roles.settings import AdmissionSettings, RoleTree
+from fairlead.runtime.settings import load
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -87,6 +91,8 @@ def test_it_passes_the_linter(program: Helm) -> None:
         ("agent.url=fairlead.example.com", "url"),
         ("agent.url=ftp://fairlead.example.com", "url"),
         ("image.digest=sha256:abc", "digest"),
+        ("podSecurityPolicy.enabled=maybe", "podSecurityPolicy"),
+        ("server.service.type=Ingress", "service"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_place(program: Helm, value: str, told: str) -> None:
@@ -102,6 +108,9 @@ def test_a_wrong_value_is_refused_with_its_place(program: Helm, value: str, told
         ("server.enabled=true", "server.existingSecret names a Secret"),
         ("admission.certManager.enabled=true", "admission.certManager.issuerName"),
         ("agent.url=https://x,agent.cluster=c,agent.secret=s,agent.proxy=http://ann:pw@p:1", "agent.proxyCredentials"),
+        ("podSecurityPolicy.enabled=true", "Kubernetes v1.34.0 serves no PodSecurityPolicy (gone in 1.25)"),
+        ("server.oidc.issuer=https://id.example", "give the id this application has at the provider"),
+        ("server.oidc.issuer=https://id.example,server.oidc.clientId=c", "the provider sends browsers back there"),
     ],
 )
 def test_a_missing_value_is_asked_for_with_what_it_is(program: Helm, values: str, told: str) -> None:
@@ -111,8 +120,12 @@ def test_a_missing_value_is_asked_for_with_what_it_is(program: Helm, values: str
 
 def test_every_pod_is_as_confined_as_pod_security_restricted_asks(program: Helm) -> None:
     values = (*CONNECTED, "--set", "server.enabled=true,server.existingSecret=s")
-    pods = [o["spec"]["template"]["spec"] for o in program.objects(*values) if o["kind"] in ("Deployment", "Job")]
-    assert len(pods) == 6
+    pods = [
+        o["spec"]["template"]["spec"]
+        for o in program.objects(*values)
+        if o["kind"] in ("Deployment", "StatefulSet", "Job")
+    ]
+    assert len(pods) == 7
     for pod in pods:
         (container,) = pod["containers"]
         security = container["securityContext"]
@@ -124,6 +137,67 @@ def test_every_pod_is_as_confined_as_pod_security_restricted_asks(program: Helm)
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
 
 
+def test_pod_security_policies_are_made_where_the_kind_is_unless_the_value_says_no(program: Helm) -> None:
+    served = ("--api-versions", "policy/v1beta1/PodSecurityPolicy")
+    kinds = [o["kind"] for o in program.objects(*served)]
+    assert kinds.count("PodSecurityPolicy") == 2
+    assert "PodSecurityPolicy" not in [o["kind"] for o in program.objects()]
+    off = program.objects(*served, "--set", "podSecurityPolicy.enabled=false")
+    assert "PodSecurityPolicy" not in [o["kind"] for o in off]
+
+
+def test_on_openshift_pods_name_no_user_and_two_accounts_have_constraints(program: Helm) -> None:
+    objects = program.objects("--set", "openshift.enabled=true")
+    for pod in (o["spec"]["template"]["spec"] for o in objects if o["kind"] in ("Deployment", "Job")):
+        assert pod["securityContext"] == {"runAsNonRoot": True}
+    given = {o["metadata"]["name"]: o for o in objects if o["kind"] == "SecurityContextConstraints"}
+    assert {name: o["groups"] for name, o in given.items()} == {
+        "fairlead-node": ["system:serviceaccounts:fairlead-node"],
+        "fairlead-reservation": ["system:serviceaccounts:fairlead-reservation"],
+    }
+    assert [name for name, o in given.items() if o["allowHostDirVolumePlugin"]] == ["fairlead-node"]
+    for each in given.values():
+        assert (each["allowPrivilegedContainer"], each["allowPrivilegeEscalation"]) == (False, False)
+        assert (each["allowHostNetwork"], each["allowHostPID"], each["allowedCapabilities"]) == (False, False, [])
+
+
+@pytest.mark.parametrize(
+    ("required", "rule"),
+    [
+        ("true", "requiredDuringSchedulingIgnoredDuringExecution"),
+        ("false", "preferredDuringSchedulingIgnoredDuringExecution"),
+    ],
+)
+def test_the_product_goes_to_system_nodes_first_or_nowhere_else(program: Helm, required: str, rule: str) -> None:
+    given = ("--set", f"systemNodes.label=example.com/system,systemNodes.required={required}")
+    pods = [o["spec"]["template"]["spec"] for o in program.objects(*given) if o["kind"] == "Deployment"]
+    assert len(pods) == 3
+    for pod in pods:
+        assert list(pod["affinity"]["nodeAffinity"]) == [rule]
+        assert "example.com/system" in str(pod["affinity"]["nodeAffinity"][rule])
+        assert {"key": "example.com/system", "operator": "Exists"} in pod["tolerations"]
+
+
+def test_where_others_make_namespaces_the_controllers_may_not(program: Helm) -> None:
+    objects = program.objects("--set", "projects.createNamespaces=false")
+    (role,) = (o for o in objects if o["kind"] == "ClusterRole" and o["metadata"]["name"] == "fairlead-controllers")
+    (rule,) = (rule for rule in role["rules"] if "namespaces" in rule["resources"])
+    assert rule["verbs"] == ["list", "watch"]
+    (settings,) = (o["data"]["settings.yaml"] for o in objects if o["metadata"]["name"] == "fairlead-settings")
+    assert "createNamespaces: false" in settings
+
+
+def test_browsers_reach_a_control_plane_by_the_ingress_that_is_asked_for(program: Helm) -> None:
+    served = "server.enabled=true,server.existingSecret=s,server.ingress.host=fairlead.example.com"
+    objects = program.objects("--set", f"{served},server.ingress.tlsSecret=tls,server.ingress.className=nginx")
+    (ingress,) = (o for o in objects if o["kind"] == "Ingress")
+    assert ingress["apiVersion"] == "networking.k8s.io/v1"
+    assert ingress["spec"]["tls"] == [{"hosts": ["fairlead.example.com"], "secretName": "tls"}]
+    assert ingress["spec"]["ingressClassName"] == "nginx"
+    old = program.objects("--api-versions", "networking.k8s.io/v1beta1/Ingress", "--set", served)
+    assert [o["apiVersion"] for o in old if o["kind"] == "Ingress"] == ["networking.k8s.io/v1beta1"]
+
+
 def test_credentials_of_a_proxy_are_in_a_secret_and_nowhere_else(program: Helm) -> None:
     proxied = ("--set", "agent.proxy=http://p:3128,agent.noProxy=10.0.0.0/8,agent.proxyCredentials=ann:pass-word")
     objects = program.objects(*CONNECTED, *proxied)
@@ -131,6 +205,37 @@ def test_credentials_of_a_proxy_are_in_a_secret_and_nowhere_else(program: Helm) 
     assert [(o["kind"], o["stringData"]["proxy-credentials"]) for o in holders] == [("Secret", "ann:pass-word")]
     (settings,) = (o["data"]["settings.yaml"] for o in objects if o["metadata"]["name"] == "fairlead-settings")
     assert 'proxy: "http://p:3128"\n  noProxy: "10.0.0.0/8"' in settings
+
+
+def test_sign_in_with_a_provider_is_told_as_the_control_plane_reads_it(program: Helm, tmp_path: Path) -> None:
+    """The settings of the chart are those of the program, and the secret is in the Secret that was named alone."""
+    values = tmp_path / "oidc.yaml"
+    guide = (CHART.parents[1] / "docs/howto/sign-in-with-your-provider.md").read_text()
+    values.write_text(re.search(r"```yaml\n(.*?)```", guide, re.S)[1])  # type: ignore[index]  # it is there
+    more = "server.enabled=true,server.existingSecret=s,server.oidc.ca=PEM,server.oidc.proxy=http://p:3128"
+    objects = program.objects("-f", str(values), "--set", more)
+    (settings,) = (o["data"] for o in objects if o["metadata"]["name"] == "fairlead-settings")
+    (tmp_path / "settings.yaml").write_text(settings["settings.yaml"])
+    told = load(RoleTree, file=tmp_path / "settings.yaml", env={}).server
+    assert (told.public_url, told.oidc.issuer) == ("https://fairlead.example.com", "https://id.example.com/realms/corp")
+    assert [(each.group, each.role, each.scope) for each in told.oidc.group_roles] == [
+        ("gpu-admins", "administrator", "system"),
+        ("vision", "researcher", "project/berlin/vision"),
+        ("leads", "viewer", "department/berlin/research"),
+    ]
+    (pod,) = (
+        o["spec"]["template"]["spec"]
+        for o in objects
+        if o["metadata"]["name"] == "fairlead-server" and o["kind"] == "Deployment"
+    )
+    mounts = {m["name"]: m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
+    volumes = {v["name"]: v for v in pod["volumes"]}
+    assert volumes["oidc"]["secret"]["secretName"] == "fairlead-oidc"
+    for file in (told.oidc.client_secret_file, told.oidc.proxy_credentials_file):
+        assert Path(file).parent == Path(mounts["oidc"])
+    assert (told.oidc.ca_file, settings["oidc-ca.crt"]) == (f"{mounts['settings']}/oidc-ca.crt", "PEM")
+    plain = program.objects("--set", "server.enabled=true,server.existingSecret=s")
+    assert "oidc" not in str(plain)
 
 
 def test_no_right_is_given_to_everything(program: Helm) -> None:
@@ -202,3 +307,22 @@ def _node_agent(program: Helm, *words: str) -> dict[str, Any]:
     """The pods of the nodes' agents."""
     (found,) = (o for o in program.objects(*words) if o["kind"] == "DaemonSet")
     return dict(found["spec"]["template"])
+
+
+def test_runtime_and_storage_classes_of_peoples_work_are_what_the_values_say(program: Helm, tmp_path: Path) -> None:
+    def told(*words: str) -> tuple[AdmissionSettings, set[str]]:
+        objects = program.objects(*words)
+        (settings,) = (o["data"] for o in objects if o["metadata"]["name"] == "fairlead-settings")
+        (tmp_path / "settings.yaml").write_text(settings["settings.yaml"])
+        hooks = [hook for o in objects if o["kind"].endswith("WebhookConfiguration") for hook in o["webhooks"]]
+        asked = {resource for hook in hooks for rule in hook["rules"] for resource in rule["resources"]}
+        return load(RoleTree, file=tmp_path / "settings.yaml", env={}).admission, asked
+
+    mine, asked = told(
+        "--set", "gpu.runtimeClass=nvidia,storage.defaultClass=fast,storage.allowedClasses={fast,shared}"
+    )
+    assert (mine.gpu_runtime_class, mine.default_storage_class) == ("nvidia", "fast")
+    assert (mine.storage_classes, "persistentvolumeclaims" in asked) == (("fast", "shared"), True)
+    mine, asked = told()
+    assert (mine.gpu_runtime_class, mine.default_storage_class, mine.storage_classes) == ("", "", ())
+    assert "persistentvolumeclaims" not in asked

@@ -16,7 +16,7 @@ from tests.kubernetes.processes import Cluster, Process, processes, until
 from tests.kubernetes.roles import until as eventually
 from tests.parts.apiserver import ApiServer, api_server, free_ports
 from tests.parts.build import Unavailable
-from tests.parts.debian import program
+from tests.parts.clocks import clock_off_by
 
 from fairlead.kube.client import Client, Limits
 from fairlead.objects import fields, kinds
@@ -98,7 +98,7 @@ async def test_a_thousand_pods_made_at_once_are_each_bound_once_and_no_node_is_o
 async def test_a_scheduler_whose_clock_faketime_shifts_by_30_seconds_keeps_to_the_lease_and_follows(
     client: Client, cluster: Cluster, shift: str
 ) -> None:
-    wrong = {"LD_PRELOAD": _faketime(), "FAKETIME": shift, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    wrong = _off_by(shift)
     right = _start(cluster)
     until(right.leads)
     off = _start(cluster, **wrong)
@@ -136,13 +136,12 @@ async def _remains(holds: Callable[[], bool]) -> bool:
     return True
 
 
-def _faketime() -> str:
-    """Path of the library that shifts a process's clock."""
+def _off_by(shift: str) -> dict[str, str]:
+    """Environment of a process whose clock is off."""
     try:
-        program("faketime", "faketime")
+        return clock_off_by(shift)
     except Unavailable as reason:
         pytest.skip(str(reason))
-    return str(next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))
 
 
 async def _a_node(client: Client, name: str) -> None:

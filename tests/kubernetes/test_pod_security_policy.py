@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,10 +61,13 @@ def test_every_pod_of_the_chart_is_let_in_under_its_own_policy(enforcing: Enforc
     hooks = [o for o in objects if o["metadata"].get("annotations", {}).get("helm.sh/hook") and o["kind"] != "Job"]
     for one in hooks:
         assert enforcing.kubectl("apply", "-f", "-", given=one).returncode == 0, one
-    pods = [o for o in objects if o["kind"] in ("Deployment", "Job")]
-    assert len(pods) == 5
+    pods = [o for o in objects if o["kind"] in ("Deployment", "StatefulSet", "Job")]
+    assert len(pods) == 6
     for one in pods:
         spec = {**one["spec"]["template"]["spec"], "priorityClassName": ""}
+        for claim in one["spec"].get("volumeClaimTemplates", ()):
+            volume = {"name": claim["metadata"]["name"], "persistentVolumeClaim": {"claimName": "made-for-it"}}
+            spec["volumes"] = [*spec["volumes"], volume]
         done = enforcing.made({"spec": spec}, one["metadata"]["name"])
         assert done.returncode == 0, (one["metadata"]["name"], done.stderr)
         assert json.loads(done.stdout)["metadata"]["annotations"]["kubernetes.io/psp"].startswith("fairlead")
@@ -92,3 +97,44 @@ def test_where_the_kind_is_gone_nothing_of_it_is_rendered(tmp_path: Path) -> Non
     except Unavailable as reason:
         pytest.skip(str(reason))
     assert not any("psp" in o["metadata"]["name"] or o["kind"] == "PodSecurityPolicy" for o in objects)
+
+
+@pytest.fixture(scope="module")
+def bare() -> Iterator[ApiServer]:
+    """It enforces policies, and has none."""
+    try:
+        with api_server(version=OLDER, extra=("--enable-admission-plugins=PodSecurityPolicy",)) as server:
+            yield server
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+def test_preflight_says_that_policies_are_enforced_and_none_lets_our_pods_in(bare: ApiServer, tmp_path: Path) -> None:
+    config = bare.write_kubeconfig(tmp_path / "kubeconfig")
+    refused = _pod_security(config, tmp_path)
+    assert (refused["verdict"], refused["class"], refused["remedy"]) == ("fail", "psp", "Set podSecurityPolicy: on")
+    assert "PodSecurityPolicy: no providers available" in refused["seen"]
+    anything = {rule: {"rule": "RunAsAny"} for rule in ("runAsUser", "seLinux", "fsGroup", "supplementalGroups")}
+    policy = {
+        "apiVersion": "policy/v1beta1",
+        "kind": "PodSecurityPolicy",
+        "metadata": {"name": "anything"},
+        "spec": {**anything, "privileged": True, "allowPrivilegeEscalation": True, "volumes": ["*"]},
+    }
+    policy["metadata"]["annotations"] = {"seccomp.security.alpha.kubernetes.io/allowedProfileNames": "*"}
+    command = ["kubectl", f"--kubeconfig={config}", "create", "-f", "-"]
+    subprocess.run(command, input=json.dumps(policy), capture_output=True, text=True, check=True, timeout=60)
+    assert _pod_security(config, tmp_path)["verdict"] == "pass"
+
+
+def _pod_security(config: Path, folder: Path) -> dict[str, Any]:
+    """What preflight says of it, with pods sent to be judged."""
+    file = folder / "fairlead.yaml"
+    file.write_text(json.dumps({"registry": {"host": "localhost", "local_images": True}}))
+    words = ["preflight", "--kubeconfig", str(config), "--config", str(file), "--only", "pod-security", "-o", "json"]
+    plain = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+    done = subprocess.run(
+        [sys.executable, "-m", "fairlead.cli.main", *words], capture_output=True, text=True, timeout=300, env=plain
+    )
+    found: dict[str, Any] = json.loads(done.stdout)["checks"][0]
+    return found

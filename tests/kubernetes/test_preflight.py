@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 import os
 import socket
@@ -11,11 +13,26 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from tests.kubernetes.conftest import ON_EACH
 from tests.parts.apiserver import ApiServer, free_ports, kubeconfig
+
+from fairlead.kube.client import Client, Limits
+from fairlead.kube.credentials import find
+from fairlead.kube.http import HttpTransport
+from fairlead.preflight.check import Verdict, judged
+from fairlead.preflight.checks import BY_CODE
+from fairlead.preflight.config import Config
+from fairlead.preflight.facts import Facts, facts_of
+from fairlead.preflight.gather import pods, trials
+from fairlead.preflight.gather.api import Api
+from fairlead.preflight.gather.objects import objects_facts
+from fairlead.preflight.gather.pods import Place
+from fairlead.preflight.gather.role import probing
+from fairlead.runtime.clock import SystemClock
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 
@@ -39,10 +56,10 @@ class Looked:
         return str(self.check(code)["verdict"])
 
 
-def look(config: Path, folder: Path, *words: str) -> Looked:
-    """What preflight says without starting pods."""
+def look(config: Path, folder: Path, *words: str, **sections: Any) -> Looked:
+    """What preflight says without starting pods. `sections`: more of its configuration."""
     file = folder / "fairlead.yaml"
-    file.write_text(json.dumps(LOCAL))
+    file.write_text(json.dumps({**LOCAL, **sections}))
     command = ["preflight", "--kubeconfig", str(config), "--config", str(file), "--no-probe", "-o", "json", *words]
     env = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
     return Looked(
@@ -152,6 +169,66 @@ def test_the_role_that_it_prints_is_all_that_it_needs_to_read(server: ApiServer,
         assert "clusterroles" not in [r["resource"] for r in facts["access_reviews"] if r["allowed"]]
     finally:
         subprocess.run([*kubectl, "delete", "-f", "-"], input=printed, text=True, check=True, timeout=240)
+
+
+RUNS = itertools.count(0x5A5A0000)
+GUARD = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingWebhookConfiguration",
+    "metadata": {"name": "guard"},
+    "webhooks": [
+        {
+            "name": "guard.policies.example",
+            "clientConfig": {"service": {"namespace": "default", "name": "guard"}},
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+            "sideEffects": "None",
+            "failurePolicy": "Fail",
+            "admissionReviewVersions": ["v1"],
+        }
+    ],
+}
+
+
+def test_samples_prove_rights_whatever_is_there_and_a_webhook_that_is_dead_is_told_once(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    taken = {**probing(), "metadata": {"name": "fairlead-preflight"}}
+    config = server.write_kubeconfig(tmp_path / "config")
+    make(server, tmp_path, taken)
+    try:
+        whole = asyncio.run(_dry_runs(config))
+        assert judged(BY_CODE["permissions"], whole, Config()).verdict is Verdict.PASS, whole.document
+        make(server, tmp_path, GUARD)
+        _eventually(lambda: _silent(config) == ["guard.policies.example"])
+        facts = asyncio.run(_dry_runs(config))
+        admission = judged(BY_CODE["admission"], facts, Config())
+        assert (admission.verdict, admission.cause) == (Verdict.FAIL, "webhook-dead")
+        assert "ValidatingWebhookConfiguration guard" in admission.seen
+        assert "kubectl delete validatingwebhookconfiguration guard" in admission.remedy
+        for code in ("permissions", "pod-security"):
+            beside = judged(BY_CODE[code], facts, Config())
+            assert (beside.verdict, "see admission" in beside.seen) == (Verdict.UNKNOWN, True), beside
+    finally:
+        gone = ["validatingwebhookconfiguration/guard", "clusterrole/fairlead-preflight"]
+        command = ["kubectl", f"--kubeconfig={config}", "delete", "--ignore-not-found", *gone]
+        subprocess.run(command, check=True, timeout=240)
+
+
+async def _dry_runs(config: Path) -> Facts:
+    """What the objects and the dry runs of an administrator's run tell."""
+    clock = SystemClock()
+    run = f"{next(RUNS):08x}"
+    place = Place(run=run, namespace=f"fairlead-preflight-{run}", image="i", expires=clock.now() + 60, seconds=60)
+    async with HttpTransport(find({}, str(config)), clock) as transport:
+        api = Api(Client(transport, clock, Random(1), Limits(call=20, watch=20)))
+        await api.call("POST", "/api/v1/namespaces", pods.namespace(place))
+        found = await objects_facts(api, "fairlead", clock.now())
+        found["dry_run"] = await trials.dry_runs(api, place, Config())
+        return facts_of({**found, "webhook_failures": api.webhook_failures()})
+
+
+def _silent(config: Path) -> list[str]:
+    return [each.text("name") for each in asyncio.run(_dry_runs(config)).items("webhook_failures")]
 
 
 def test_an_answer_of_nobody_is_told_by_its_class(server: ApiServer, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from fairlead.objects import fields, kinds
 from fairlead.objects.builtin import Namespace
 from fairlead.objects.json import JsonObject
 from fairlead.objects.meta import ObjectMeta
+from fairlead.objects.organisation import ClusterConfig
 from fairlead.wire.explain import AUDIENCE
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.slow, pytest.mark.timeout(900), ON_EACH]
@@ -116,7 +117,12 @@ async def rights(server: ApiServer, tmp_path: Path) -> AsyncIterator[Rights]:
             cluster.start("crds", FAIRLEAD_KUBE_KUBECONFIG=accounts["crds"]).popen.wait(60)
             await _a_node(client, "n1")
             cluster.settings["agent"] = _agent(tmp_path, product.url, made, await _token(transport, "agent", AUDIENCE))
-            cluster.settings["controllers"] = {"webhookNames": ["127.0.0.1"]}
+            cluster.settings["controllers"] = {
+                "webhookNames": ["127.0.0.1"],
+                "daily": True,
+                "dailySettleSeconds": 2,
+                "dailyLookSeconds": 2,
+            }
             cluster.settings["reservation"] = {"image": "pause"}
             cluster.settings["scheduler"] = {"explainPort": explain}
             cluster.settings["mps"] = {"pods": "asked"}
@@ -163,6 +169,14 @@ async def test_each_account_may_do_what_its_role_does_and_nothing_else(rights: R
         assert product.run(verb, "seven", "gang", "desk", "-p", "team").returncode == 0
     until(lambda: "gang" not in product.run("list", "-p", "team").stdout)
 
+    checked = await _checked(rights.client)
+    assert {each.type for each in checked.status.conditions} == {"Prerequisites", "ServicesReady"}
+    seen = {each.code: each.verdict for each in checked.status.prerequisites.checks}
+    assert (seen["openshift-version"], seen["kubernetes-apis"]) == ("pass", "pass")
+    assert seen["storage-class"] == "fail", "there is none, and that may be read"
+    asked = ("permissions", "pod-security", "leftovers")
+    assert {code: seen[code] for code in asked} == dict.fromkeys(asked, "pass"), checked.status.prerequisites
+
     may = granted(product.cluster.folder / "kubeconfig", ROLES)
     told = []
     for role in ROLES:
@@ -172,6 +186,18 @@ async def test_each_account_may_do_what_its_role_does_and_nothing_else(rights: R
             f"{role} has and never used: {right}" for right in sorted(may[role] - did - UNSEEN.get(role, {}).keys())
         ]
     assert not told, "\n".join(told)
+
+
+async def _checked(client: Client) -> ClusterConfig:
+    """The ClusterConfig once both its conditions were written."""
+    import asyncio
+
+    async with asyncio.timeout(60):
+        while True:
+            found = await client.find(kinds.CLUSTER_CONFIG, "fairlead")
+            if found is not None and found.status.prerequisites.at and len(found.status.conditions) > 1:
+                return found
+            await asyncio.sleep(0.2)
 
 
 ORGANISED = (

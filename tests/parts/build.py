@@ -1,10 +1,10 @@
-"""Builds Kubernetes components, and cert-manager, for the tests from the Go module proxy, once per set of inputs.
+"""Builds Kubernetes components, cert-manager, CoreDNS and the Prometheus Operator from the Go module proxy, once per set of inputs.
 
 `python -m tests.parts.build [part ...]` builds what is missing and prints where it is. A part is a component, `kubelet`, or
 one of another version, `kube-apiserver@1.24.17`. A binary is kept under `$XDG_CACHE_HOME/fairlead/parts` (`~/.cache` by
 default), named by a hash of everything it is made from; Go's own caches go into a temporary folder and are removed: several
 parts of one version built with one such folder compile what they share once. On two cores a kube-apiserver takes three to
-nine minutes, and each of the others half a minute or a minute after it; cert-manager, alone, four to eight.
+nine minutes, and each of the others half a minute or a minute after it; cert-manager, CoreDNS and the operator, alone, two to eight.
 """
 
 from __future__ import annotations
@@ -23,12 +23,18 @@ from pathlib import Path
 
 NEWEST, OLDER = "1.34.3", "1.24.17"
 CERT_MANAGER = "1.21.2"
+PROMETHEUS_OPERATOR = "0.85.0"
+COREDNS = "1.15.0"
 _HERE = Path(__file__).parent
 _SOURCES = {
     NEWEST: _HERE / "kubernetes",
     OLDER: _HERE / "kubernetes-1.24",
     CERT_MANAGER: _HERE / "cert-manager",
+    PROMETHEUS_OPERATOR: _HERE / "prometheus-operator",
+    COREDNS: _HERE / "coredns",
 }
+_ELSEWHERE = {"prometheus-operator": "github.com/prometheus-operator/prometheus-operator/cmd/operator"}
+"""Programs that are whole in a module of others; all else is a few lines of ours about theirs."""
 
 
 class Unavailable(Exception):
@@ -43,7 +49,7 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class Part:
-    """A component of one version of Kubernetes, or cert-manager in its own."""
+    """A component of one version of Kubernetes, or a program of others in its own."""
 
     component: str
     version: str = NEWEST
@@ -53,12 +59,18 @@ class Part:
         """The Go module it is built from."""
         return _SOURCES[self.version]
 
+    @property
+    def package(self) -> str:
+        """What Go builds there."""
+        return _ELSEWHERE.get(self.component, f"./cmd/{self.component}")
+
     def __str__(self) -> str:
         return self.component if self.version == NEWEST else f"{self.component}@{self.version}"
 
 
-PARTS = tuple(
-    Part(path.name, version) for version, source in _SOURCES.items() for path in sorted((source / "cmd").iterdir())
+PARTS = (
+    *(Part(path.name, version) for version, source in _SOURCES.items() for path in sorted(source.glob("cmd/*"))),
+    Part("prometheus-operator", PROMETHEUS_OPERATOR),
 )
 
 
@@ -82,7 +94,8 @@ def binary(part: Part, caches: Path | None = None) -> Path:
 def _inputs(part: Part) -> str:
     digest = hashlib.sha256(f"{part.version} {platform.machine()}".encode())
     for path in ("go.mod", "go.sum", f"cmd/{part.component}/main.go"):
-        digest.update((part.source / path).read_bytes())
+        if part.component not in _ELSEWHERE or path.startswith("go."):
+            digest.update((part.source / path).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -116,9 +129,7 @@ def _compile(go: str, part: Part, target: Path, scratch: Path) -> None:
         "GOTMPDIR": str(scratch),
     }
     command = ["nice", go, "build", "-trimpath", "-ldflags", _named(part.version), "-o", str(out)]
-    done = subprocess.run(
-        [*command, f"./cmd/{part.component}"], cwd=part.source, env=env, capture_output=True, text=True
-    )
+    done = subprocess.run([*command, part.package], cwd=part.source, env=env, capture_output=True, text=True)
     if "requires go >=" in done.stderr:
         raise Unavailable(f"{part} needs a newer Go: {done.stderr.strip()[-200:]}")
     if done.returncode:

@@ -21,6 +21,8 @@ from fairlead.cli.main import COMMANDS, cli
 from fairlead.cli.roles.settings import RoleTree
 from fairlead.model import Action, Code, Reason
 from fairlead.objects.fields import FIELDS
+from fairlead.runtime.left_out import LABELS_LEFT_OUT, NOT_SERVED
+from fairlead.runtime.metrics import METRICS
 from fairlead.server.api.application import create_app, create_context
 from fairlead.server.config import ServerConfig
 from fairlead.wire.reasons import render
@@ -37,11 +39,14 @@ def files() -> Iterator[tuple[Path, str]]:
     yield reference / "fields.md", _fields()
     yield reference / "reasons.md", _reasons()
     yield reference / "values.md", _values()
+    yield reference / "metrics.md", _metrics()
     for name, text in pages():
         yield reference / name, text
     crds = ROOT / "deploy" / "crds"
     for name, text in runpy.run_path(str(crds / "generate.py"))["files"]().items():
         yield crds / name, text
+    for name, text in runpy.run_path(str(ROOT / "deploy" / "metrics" / "generate.py"))["files"]():
+        yield ROOT / "deploy" / name, text
 
 
 def main() -> None:
@@ -84,13 +89,21 @@ def _settings() -> str:
         "|---|---|---|---|",
     ]
     for section in msgspec.structs.fields(RoleTree):
-        meanings = _meanings(section.type)
-        for field in msgspec.structs.fields(section.type):
-            first, *rest = field.name.split("_")
-            key = f"{section.name}.{first}{''.join(map(str.capitalize, rest))}"
-            variable = f"FAIRLEAD_{section.name}_{field.name}".upper()
-            lines.append(f"| `{key}` | `{variable}` | `{_default(field.default)}` | {meanings.get(field.name, '')} |")
+        lines += _section(section.type, (section.name,))
     return "\n".join(lines) + "\n"
+
+
+def _section(section: type[msgspec.Struct], path: tuple[str, ...]) -> Iterator[str]:
+    meanings = _meanings(section)
+    for field in msgspec.structs.fields(section):
+        here = (*path, field.name)
+        if isinstance(field.default, msgspec.Struct):
+            yield from _section(field.type, here)
+            continue
+        first, *rest = field.name.split("_")
+        key = ".".join((*path, first + "".join(map(str.capitalize, rest))))
+        variable = "_".join(("fairlead", *here)).upper()
+        yield f"| `{key}` | `{variable}` | `{_default(field.default)}` | {meanings.get(field.name, '')} |"
 
 
 def _default(value: Any) -> str:
@@ -132,6 +145,26 @@ def _rows(schema: Any, defaults: Any, path: str) -> Iterator[tuple[str, Any, str
 def _fields() -> str:
     lines = ["# Labels and annotations\n", "| key | on | meaning | written by | read by |", "|---|---|---|---|---|"]
     lines += [f"| `{f.key}` ({f.place}) | {f.on} | {f.meaning} | {f.writer} | {f.reader} |" for f in FIELDS]
+    return "\n".join(lines) + "\n"
+
+
+def _metrics() -> str:
+    lines = [
+        "# Metrics\n",
+        "Every role serves its own at `/metrics` on port 9090; those of the scheduler and the controllers only the one that leads. Rules",
+        "are in `deploy/metrics/rules.yaml`, dashboards beside them. `runai_` names are those of Run:ai and mean what they mean there.",
+        "Besides, each process serves `process_` and `python_` metrics of its own. How they are collected:",
+        "[Metrics](../howto/metrics.md).\n",
+        "| name | type | labels | unit | meaning | from |",
+        "|---|---|---|---|---|---|",
+    ]
+    for m in METRICS:
+        labels = " ".join(f"`{label}`" for label in m.labels)
+        lines.append(f"| `{m.name}` | {m.kind} | {labels} | {m.unit} | {m.meaning} | {m.source} |")
+    lines += ["\n## Names of Run:ai that are not served\n", "| name | why |", "|---|---|"]
+    lines += [f"| `{name}` | {why} |" for name, why in NOT_SERVED]
+    lines += ["\n## What theirs have and ours have not\n", "| label | why |", "|---|---|"]
+    lines += [f"| {label} | {why} |" for label, why in LABELS_LEFT_OUT]
     return "\n".join(lines) + "\n"
 
 

@@ -22,6 +22,7 @@ UNREACHED = (
     "Temporary failure",
     "Read timed out",
     "Max retries exceeded",
+    "a registry stalls",
 )
 """What apt and pip say where their registry does not answer."""
 

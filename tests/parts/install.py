@@ -12,9 +12,19 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.parts import certmanager, podman, postgres, proxies, registry
+from tests.parts import (
+    certmanager,
+    gluster,
+    openid,
+    podman,
+    postgres,
+    prometheus,
+    prometheus_operator,
+    proxies,
+    registry,
+)
 from tests.parts.build import OLDER, Part, Unavailable, binary, shared_caches
-from tests.parts.cluster import programs
+from tests.parts.cluster import names, programs
 from tests.parts.debian import program
 from tests.parts.helm import helm
 
@@ -22,7 +32,9 @@ PROGRAMS = (
     ("chromium", "chromium"),
     ("mmdebstrap", "mmdebstrap"),
     ("faketime", "faketime"),
+    *gluster.PROGRAMS,
     *podman.PROGRAMS,
+    *prometheus.PROGRAMS,
     *proxies.PROGRAMS,
     *registry.PROGRAMS,
 )
@@ -34,9 +46,12 @@ def main() -> None:
         _tell(f"package {packages[0]}", partial(program, name, *packages))
     if postgres.tools() is None:
         _tell("package postgresql", postgres.install)
+    _tell("npm package oidc-provider", openid.modules)
     cluster_parts()
     _tell(f"kube-apiserver {OLDER} (built once, some minutes)", partial(binary, Part("kube-apiserver", OLDER)))
     _tell(f"{certmanager.PART} (built once, some minutes)", certmanager.parts)
+    _tell(f"{names.PART} (built once, some minutes)", partial(binary, names.PART))
+    _tell(f"{prometheus_operator.PART} (built once, some minutes)", prometheus_operator.parts)
     for major in (3, 4):
         _tell(f"Helm {major} (built once, some minutes)", partial(helm, major))
 

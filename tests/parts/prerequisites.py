@@ -6,8 +6,9 @@ import inspect
 import re
 from collections.abc import Iterator
 
-from fairlead.preflight.check import Check
+from fairlead.preflight.check import ByApi, Check
 from fairlead.preflight.checks import CHECKS
+from fairlead.preflight.config import config_keys
 from fairlead.preflight.explain import page as config_page
 from fairlead.preflight.keys import KEYS, SORTS
 from fairlead.preflight.rows import ROWS
@@ -16,7 +17,9 @@ from fairlead.preflight.rows import ROWS
 def pages() -> Iterator[tuple[str, str]]:
     """Name of each page and its text."""
     yield "prerequisites.md", _prerequisites()
-    yield "findings.md", _findings()
+    yield "findings/README.md", _findings()
+    for check in CHECKS:
+        yield f"findings/{check.code}.md", _finding(check)
     yield "facts.md", _facts()
     yield "fairlead-yaml.md", config_page()
 
@@ -42,33 +45,64 @@ def _prerequisites() -> str:
     ]
     for check in CHECKS:
         facts = ", ".join(f"`{path}`" for path in check.needs) or "-"
-        name = f"<a id='{check.code}'></a>[`{check.code}`](findings.md#{check.code}): {check.title}"
+        name = f"<a id='{check.code}'></a>[`{check.code}`](findings/{check.code}.md): {check.title}"
         lines.append(f"| {name} | {check.expected} | {check.rules} | {facts} | {', '.join(check.disables) or '-'} |")
     return "\n".join(lines) + "\n"
 
 
 def _findings() -> str:
-    parts = [
+    lines = [
         "# Findings\n",
         "What each check of `fairlead preflight` means, and how each cause (`class` in JSON) is mended. Requirements and verdicts:",
-        "[prerequisites](prerequisites.md).\n",
+        "[prerequisites](../prerequisites.md).\n",
+        "| check | is about | causes |",
+        "|---|---|---|",
     ]
     for check in CHECKS:
-        parts += [
-            f"<a id='{check.code}'></a>\n",
-            f"## {check.code}\n",
-            f"{check.title}. Expected: {check.expected}.\n",
-            _meaning(check),
-            "",
-        ]
-    return "\n".join(parts).rstrip("\n") + "\n"
+        causes = ", ".join(f"[{cause}]({check.code}.md#{cause})" for cause in check.causes)
+        lines.append(f"| [`{check.code}`]({check.code}.md) | {check.title} | {causes or '-'} |")
+    return "\n".join(lines) + "\n"
+
+
+def _finding(check: Check) -> str:
+    keys = [each.path for each in config_keys() if check.code in each.checks]
+    parts = [
+        f"# {check.code}\n",
+        f"{check.title}, for the requirement [{check.row}](../prerequisites.md). Expected: {check.expected}.\n",
+        _meaning(check),
+        "## What it goes by\n",
+        f"- Verdicts: {check.rules}.",
+        f"- Facts: {', '.join(f'`{path}`' for path in check.needs) or 'the configuration alone'} ([what they are](../facts.md)).",
+    ]
+    if keys:
+        parts.append(
+            f"- Configuration: {', '.join(f'`{key}`' for key in keys)} ([what they mean](../fairlead-yaml.md))."
+        )
+    if check.disables:
+        parts.append(f"- Where it warns or fails, this may be missing: {', '.join(check.disables)}.")
+    parts += [
+        f"- After the installation: {_DAILY[check.by_api]}.\n",
+        "```",
+        f"fairlead preflight --only {check.code}",
+        "```",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+_DAILY = {
+    ByApi.NOTHING: "it is not made again",
+    ByApi.FAULTS: "every day for what is wrong; that all is well takes more than the API",
+    ByApi.WHOLE: "every day",
+}
 
 
 def _meaning(check: Check) -> str:
     text = inspect.getdoc(check.judge) or ""
-    return (
-        re.sub(r"^- ([\w, -]+):", lambda found: f"- **{found[1].replace(', ', '**, **')}**:", text, flags=re.M) + "\n"
-    )
+    return re.sub(r"^- ([\w, -]+):", lambda found: f"- {_anchored(found[1])}:", text, flags=re.M) + "\n"
+
+
+def _anchored(causes: str) -> str:
+    return ", ".join(f"<a id='{cause}'></a>**{cause}**" for cause in causes.split(", "))
 
 
 def _facts() -> str:

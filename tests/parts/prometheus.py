@@ -8,9 +8,10 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.parts.apiserver import free_ports, stop
 from tests.parts.debian import program
@@ -24,31 +25,43 @@ class Prometheus:
     """A running one."""
 
     port: int
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, targets: Mapping[str, int], *words: str, password_hash: str = "") -> Iterator[Prometheus]:
+def prometheus(
+    folder: Path,
+    targets: Mapping[str, int],
+    *words: str,
+    password_hash: str = "",
+    rule_files: Sequence[Path] = (),
+    settings: Mapping[str, Any] | None = None,
+    within: Sequence[str] = (),
+    host: str = "127.0.0.1",
+) -> Iterator[Prometheus]:
     """Give one that scrapes those ports each second, by job. `words`: more of its command line. Raises: Unavailable, RuntimeError.
 
-    `password_hash`: bcrypt, of the user `alice` who alone may ask it.
+    `password_hash`: bcrypt, of the user `alice` who alone may ask it. `rule_files`: evaluated each second. `settings`: a whole
+    configuration, in place of all these. `within`: what its command line begins with. `host`: the address it listens at.
     """
     folder.mkdir()
     (port,) = free_ports(1)
     jobs = [{"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{at}"]}]} for job, at in targets.items()]
-    settings = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}
-    (folder / "prometheus.yml").write_text(json.dumps(settings))
-    command = [str(program(*PROGRAMS[0])), f"--config.file={folder / 'prometheus.yml'}"]
-    command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}", *words]
+    each_second = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    made = {"global": each_second, "scrape_configs": jobs, "rule_files": [str(file) for file in rule_files]}
+    (folder / "prometheus.yml").write_text(json.dumps(settings or made))
+    command = [*within, str(program(*PROGRAMS[0])), f"--config.file={folder / 'prometheus.yml'}"]
+    command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={host}:{port}", *words]
     if password_hash:
         (folder / "web.yml").write_text(json.dumps({"basic_auth_users": {"alice": password_hash}}))
         command.append(f"--web.config.file={folder / 'web.yml'}")
-    with _running(command, folder / "log", f"http://127.0.0.1:{port}/-/ready"):
-        yield Prometheus(port)
+    with _running(command, folder / "log", f"http://{host}:{port}/-/ready"):
+        yield Prometheus(port, host)
 
 
 @contextlib.contextmanager

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
+import socketserver
+import struct
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,8 +45,11 @@ def tinyproxy(
 
 
 @contextmanager
-def squid(folder: Path, trusts: Path, host: str = _HERE) -> Iterator[tuple[int, Path]]:
-    """(port, certificate of its authority) of a proxy that opens the TLS of everything. `trusts`: authority of the targets."""
+def squid(folder: Path, trusts: Path, host: str = _HERE, *, upgrades: bool = True) -> Iterator[tuple[int, Path]]:
+    """(port, certificate of its authority) of a proxy that opens the TLS of everything. `trusts`: authority of the targets.
+
+    `upgrades`: WebSockets come through; squid's own default is that they do not.
+    """
     found = _found(SQUID)
     home = folder / "squid"
     home.mkdir()
@@ -52,7 +59,8 @@ def squid(folder: Path, trusts: Path, host: str = _HERE) -> Iterator[tuple[int, 
     helper = "/usr/lib/squid/security_file_certgen"
     subprocess.run([helper, "-c", "-s", str(home / "ssl_db"), "-M", "4MB"], check=True, capture_output=True)
     (port,) = free_ports(1)
-    (home / "squid.conf").write_text(_SQUID.format(at=f"{host}:{port}", home=home, helper=helper))
+    lines = _SQUID.format(at=f"{host}:{port}", home=home, helper=helper) + (_UPGRADES if upgrades else "")
+    (home / "squid.conf").write_text(lines)
     if os.geteuid() == 0:
         _give(home, folder)
     with _running([str(found), "-N", "-f", str(home / "squid.conf")], folder / "squid.out", (host, port)):
@@ -72,6 +80,34 @@ def tls_end(folder: Path, server: tuple[str, int]) -> Iterator[tuple[int, Path]]
         yield port, folder / "ca.crt"
 
 
+@contextmanager
+def cutting(target: int, seconds: float, *, silently: bool = False, host: str = _HERE) -> Iterator[int]:
+    """The port of a middlebox before another port of that address: connections are cut after so long, or, silently, left open and dead."""
+
+    class Through(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection((host, target)) as there:
+                ways = {self.request: there, there: self.request}
+                end = time.monotonic() + seconds
+                while (left := end - time.monotonic()) > 0:
+                    for one in select.select(list(ways), [], [], left)[0]:
+                        if not (data := one.recv(65536)):
+                            return
+                        ways[one].sendall(data)
+                if silently:
+                    over.wait(60)
+                else:  # a reset, as by a box that has forgotten the connection
+                    self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    over = threading.Event()
+    with socketserver.ThreadingTCPServer((host, 0), Through) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield server.server_address[1]
+        over.set()
+        server.shutdown()
+
+
 _SQUID = """
 http_port {at} ssl-bump tls-cert={home}/bump.pem generate-host-certificates=on
 sslcrtd_program {helper} -s {home}/ssl_db -M 4MB
@@ -82,7 +118,6 @@ tls_outgoing_options cafile={home}/targets.crt
 acl refused dstdomain refused.example
 http_access deny refused
 http_access allow all
-http_upgrade_request_protocols websocket allow all
 pinger_enable off
 cache deny all
 pid_filename {home}/pid
@@ -91,6 +126,8 @@ cache_log {home}/cache.log
 coredump_dir {home}
 shutdown_lifetime 0 seconds
 """
+
+_UPGRADES = "http_upgrade_request_protocols websocket allow all\n"
 
 
 def _give(home: Path, folder: Path) -> None:

@@ -42,13 +42,14 @@ def test_requirements_go_by_the_names_of_the_mission() -> None:
 
 
 def test_every_check_has_its_page_and_every_cause_is_explained_there() -> None:
-    page = (REFERENCE / "findings.md").read_text(encoding="utf-8")
     table = (REFERENCE / "prerequisites.md").read_text(encoding="utf-8")
     for check in CHECKS:
-        file, _, anchor = check.doc.partition("#")
-        assert (ROOT / file).is_file()
-        assert f"<a id='{anchor}'></a>" in page
-        assert f"(findings.md#{check.code})" in table
+        page = (ROOT / check.page()).read_text(encoding="utf-8")
+        for cause in check.causes:
+            file, _, anchor = check.page(cause).partition("#")
+            assert file == check.page()
+            assert f"<a id='{anchor}'></a>" in page
+        assert f"(findings/{check.code}.md)" in table
         text = inspect.getdoc(check.judge) or ""
         listed = [word for line in re.findall(r"^- ([\w, -]+):", text, re.M) for word in line.split(", ")]
         assert set(check.causes) <= set(listed), check.code

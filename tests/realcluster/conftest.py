@@ -26,7 +26,7 @@ CLOCK = SystemClock()
 NUMBERS = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real_cluster() -> Iterator[Cluster]:
     """A control plane and two nodes with eight simulated GPUs each."""
     with contextlib.ExitStack() as stack:
@@ -37,7 +37,7 @@ def real_cluster() -> Iterator[Cluster]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installed(real_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """The product, and a project `team` that deserves all GPUs; installed once: the last file's last test uninstalls it."""
     with contextlib.ExitStack() as stack:

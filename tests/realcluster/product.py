@@ -18,6 +18,9 @@ from tests.parts.cluster.cluster import Cluster
 from tests.parts.cluster.images import BUSYBOX
 from tests.parts.helm import helm
 
+CONNECTED = ("Connected", "MissingPrerequisites", "ServiceIssues")
+"""States of a cluster whose agent is heard: this one has no storage class, which its checks find once they were made."""
+
 
 class Installed:
     """The product, and how a person and an administrator of the cluster reach it."""
@@ -42,6 +45,28 @@ class Installed:
         script = "echo devices=$NVIDIA_VISIBLE_DEVICES; trap 'exit 0' TERM; sleep 600 & wait"
         done = self.product.run("submit", name, "-p", "team", "-i", BUSYBOX, *words, "--", "sh", "-c", script)
         assert done.returncode == 0, done.stderr
+
+    def judge_by(self, text: str) -> None:
+        """Another configuration for the daily checks."""
+        patch = json.dumps({"data": {"fairlead.yaml": text}})
+        done = self.kubectl("-n", "fairlead", "patch", "configmap", "fairlead-prerequisites", "-p", patch)
+        assert done.returncode == 0, done.stderr
+
+    def until_it_stands(self, status: str, reason: str) -> None:
+        """Return once the daily checks say so of the prerequisites, in the ClusterConfig."""
+        seen: dict[str, Any] = {}
+
+        def stands() -> bool:
+            found = self.kubectl("get", "clusterconfig", "fairlead", "-o", "json")
+            seen.update(json.loads(found.stdout)["status"] if found.returncode == 0 else {})
+            conditions = {each["type"]: each for each in seen.get("conditions", ())}
+            each = conditions.get("Prerequisites", {})
+            return (each.get("status"), each.get("reason")) == (status, reason)
+
+        try:
+            until(stands)
+        except AssertionError as error:
+            raise AssertionError(f"the prerequisites are not {status} ({reason}): {seen}") from error
 
     def told(self) -> str:
         """What there is to see of the product's pods, for a failure."""
@@ -74,12 +99,12 @@ def product_on(real_cluster: Cluster, folder: Path) -> Iterator[Installed]:
         values = (
             f"image.repository=localhost/fairlead,image.tag=test,agent.url={product.url},agent.cluster={made['uuid']}"
         )
-        values += f",agent.secret={made['client_secret']}"
+        values += f",agent.secret={made['client_secret']},prometheus.enabled=false"  # nobody has its image here
         done = found.helm.run(
             "install", "fairlead", str(CHART), "-n", "fairlead", "--wait", "--timeout", "10m", "--set", values
         )
         assert done.returncode == 0, f"{done.stderr}\n{found.told()}"
-        until(lambda: product.json("cluster", "list")[0]["status"]["state"] == "Connected")
+        until(lambda: product.json("cluster", "list")[0]["status"]["state"] in CONNECTED)
         assert product.run("project", "create", "team", "--gpus", "16").returncode == 0
         yield found
         found.helm.run("uninstall", "fairlead", "-n", "fairlead", "--wait")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.kubernetes.processes import until
 from tests.parts.cluster.cluster import Cluster
+from tests.parts.cluster.images import BUSYBOX
 from tests.parts.cluster.nodes import GPUS
 from tests.realcluster.product import Installed
 from tests.realcluster.test_foreign_kinds import template
@@ -58,7 +59,10 @@ def is_ready(installed: Installed, node: str) -> bool:
 
 def runs(installed: Installed, name: str, seconds: float = 180) -> str:
     """The node on which the workload of one pod runs, once it does."""
-    until(lambda: installed.product.phase(name) == "Running", seconds)
+    try:
+        until(lambda: installed.product.phase(name) == "Running", seconds)
+    except AssertionError as late:
+        raise AssertionError(installed.product.run("describe", name, "-p", "team").stdout) from late
     (node,) = installed.product.json("describe", name, "-p", "team")["nodes"]
     return str(node)
 
@@ -71,6 +75,11 @@ def waits(installed: Installed, name: str) -> str:
         return "; ".join(r["message"] for r in shown["reasons"]) if shown["phase"] == "Pending" else ""
 
     return str(until(said))
+
+
+def message(installed: Installed, name: str) -> str:
+    """The sentence beside the workload's phase."""
+    return str(installed.product.json("describe", name, "-p", "team")["phase_message"])
 
 
 def evictions(installed: Installed, name: str) -> list[str]:
@@ -211,6 +220,16 @@ def test_a_move_honours_a_disruption_budget(installed: Installed) -> None:
     assert {runs(installed, "first"), runs(installed, "second")} != {runs(installed, "large")}
 
 
+def relists(installed: Installed) -> list[str]:
+    """Lines in which a role says that its watch was answered with 410, after which it lists again."""
+    chosen = ("-l", "app.kubernetes.io/part-of=fairlead", "--tail=-1", "--prefix")
+    return [
+        line
+        for line in installed.kubectl("-n", "fairlead", "logs", *chosen).stdout.splitlines()
+        if "cache.relist" in line
+    ]
+
+
 def test_work_goes_on_when_the_api_server_was_restarted_and_its_history_compacted(
     installed: Installed, real_cluster: Cluster
 ) -> None:
@@ -226,15 +245,24 @@ def test_work_goes_on_when_the_api_server_was_restarted_and_its_history_compacte
     assert runs(installed, "after", 300) != runs(installed, "before")
     assert "GPU" in waits(installed, "third")
     assert max(held(installed).values()) <= GPUS
+    assert until(lambda: relists(installed)), "a watch from a revision that is forgotten is answered with 410"
 
 
 def test_a_lost_node_gets_no_work_and_what_it_had_starts_elsewhere_once_it_is_gone(
     installed: Installed, real_cluster: Cluster
 ) -> None:
-    installed.submit("stays", "-g", "8")
+    installed.kubectl("cordon", "node-2")
+    installed.submit("stays", "-g", "4")
+    make(installed, leaves_soon("yields", 4))
     node = real_cluster.nodes[runs(installed, "stays")]
+    assert runs(installed, "yields") == node.name
+    installed.kubectl("uncordon", "node-2")
     node.kubelet.kill()
     until(lambda: not is_ready(installed, node.name), 300)
+    (said,) = until(lambda: evictions(installed, "yields"), 300)
+    assert said.startswith(f"Stopped: {node.name} was lost, or given a taint that it does not tolerate; ")
+    assert not evictions(installed, "stays"), "it waits five minutes for its node"
+    until(lambda: f"kubectl delete node {node.name}" in message(installed, "yields"))
     installed.submit("late", "-g", "8")
     assert runs(installed, "late") != node.name
     installed.submit("more", "-g", "1")
@@ -242,7 +270,8 @@ def test_a_lost_node_gets_no_work_and_what_it_had_starts_elsewhere_once_it_is_go
     assert installed.product.run("delete", "late", "more", "-p", "team").returncode == 0
     installed.kubectl("delete", "node", node.name)
     until(lambda: evictions(installed, "stays"), 300)
-    until(lambda: runs(installed, "stays") != node.name)
+    for name in ("stays", "yields"):
+        until(lambda name=name: runs(installed, name) != node.name)
     (said,) = evictions(installed, "stays")
     whoever_saw_it = f"Lost with {node.name}, which is no longer a node of the cluster; "
     nobody_saw_it = f"Gone from {node.name}: removed with its node, or by hand; "  # all that could were on that node
@@ -251,7 +280,24 @@ def test_a_lost_node_gets_no_work_and_what_it_had_starts_elsewhere_once_it_is_go
     node.kubelet.start()
     until(lambda: is_ready(installed, node.name), 300)
     installed.submit("again", "-g", "8")
-    assert runs(installed, "again") == node.name
+    assert runs(installed, "again", 300) == node.name
+
+
+def leaves_soon(name: str, gpus: int) -> dict[str, Any]:
+    """A training that stays two seconds on a node that is not heard of."""
+    reasons = ("unreachable", "not-ready")
+    tolerations = [
+        {
+            "key": f"node.kubernetes.io/{reason}",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": 2,
+        }
+        for reason in reasons
+    ]
+    spec = {"image": BUSYBOX, "command": ["sleep", "600"], "cpuMilli": 100, "gpuDevices": gpus}
+    kind = {"apiVersion": "fairlead.dev/v1alpha1", "kind": "Training", "metadata": {"name": name}}
+    return {**kind, "spec": {**spec, "tolerations": tolerations}}
 
 
 def test_a_node_that_lies_about_its_gpus_is_named_by_the_work_it_refuses(installed: Installed) -> None:

@@ -1,6 +1,6 @@
 """`fairlead preflight` on a real cluster: what holds, what is missing, what is broken; and nothing of it is left, however it ends.
 
-The cluster has no DNS and its GPUs are simulated, so names and drivers are what is missing.
+The cluster has no DNS here and its GPUs are simulated, so names and drivers are what is missing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ LOCAL = {
     "registry": {"host": "localhost", "local_images": True},
     "images": {"tag": "test"},
     "egress": {"third_party": []},
+    "prometheus": {"mode": "none"},
 }
+"""The image of Prometheus is nowhere here."""
 
 
 class Preflight:
@@ -39,10 +41,10 @@ class Preflight:
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.cluster = cluster
-        self._folder = folder
+        self.folder = folder
 
     def command(self, config: dict[str, Any], *words: str) -> list[str]:
-        file = self._folder / "fairlead.yaml"
+        file = self.folder / "fairlead.yaml"
         file.write_text(json.dumps(config))
         given = ["--config", str(file), "--kubeconfig", str(self.cluster.kubeconfig), "-o", "json"]
         return [sys.executable, "-m", "fairlead.cli.main", "preflight", *given, *words]
@@ -147,6 +149,7 @@ def test_a_network_that_is_cut_between_two_nodes_is_found_while_others_answer(pr
 
 
 def test_ctrl_c_takes_everything_away_and_tells_what_was_found(preflight: Preflight) -> None:
+    until(lambda: not preflight.left(), 300)
     running = preflight.start(LOCAL)
     until(preflight.left, 300)
     running.send_signal(signal.SIGINT)
@@ -158,6 +161,7 @@ def test_ctrl_c_takes_everything_away_and_tells_what_was_found(preflight: Prefli
 
 
 def test_after_kill_9_nothing_runs_and_the_next_run_names_what_is_left(preflight: Preflight) -> None:
+    until(lambda: not preflight.left(), 300)
     running = preflight.start(LOCAL, "--timeout", "20s")
     name = min(until(preflight.left, 60))
     until(lambda: preflight.kubectl("-n", name, "get", "pods", "-o", "name").split(), 300)

@@ -64,6 +64,26 @@ def test_admission_refuses_what_cannot_be(installed: Installed) -> None:
     assert (done.returncode != 0, "validate.fairlead.dev" in done.stderr) == (True, True), done.stderr
 
 
+def test_a_prerequisite_that_breaks_and_is_mended_is_the_state_of_the_cluster(installed: Installed) -> None:
+    # another configuration is judged by at once; GPUs that are simulated have no driver
+    installed.judge_by("{storage: {external_database: true}, accept: {gpu-driver: GPUs are simulated}}")
+    installed.until_it_stands("True", "Met")
+    until(lambda: installed.product.json("cluster", "list")[0]["status"]["state"] == "Connected")
+
+    level = "pod-security.kubernetes.io/enforce"
+    installed.kubectl("label", "namespace", "fairlead-node", f"{level}=restricted", "--overwrite")
+    installed.kubectl("annotate", "clusterconfig", "fairlead", "fairlead.dev/check-now=broken", "--overwrite")
+    installed.until_it_stands("False", "PodSecurity")
+    until(lambda: installed.product.json("cluster", "list")[0]["status"]["state"] == "MissingPrerequisites")
+    said = installed.product.run("cluster", "list").stdout
+    assert ("MissingPrerequisites" in said, "pod-security" in said) == (True, True), said
+
+    installed.kubectl("label", "namespace", "fairlead-node", f"{level}=privileged", "--overwrite")
+    installed.kubectl("annotate", "clusterconfig", "fairlead", "fairlead.dev/check-now=mended", "--overwrite")
+    installed.until_it_stands("True", "Met")
+    until(lambda: installed.product.json("cluster", "list")[0]["status"]["state"] == "Connected")
+
+
 def test_uninstalling_takes_away_what_runs_and_nothing_of_anybodys(installed: Installed) -> None:
     assert installed.helm.run("uninstall", "fairlead", "-n", "fairlead", "--wait").returncode == 0
     until(lambda: not installed.objects("pods", "fairlead"))

@@ -17,7 +17,7 @@ import pytest
 from tests.kubernetes.processes import until
 from tests.parts.cluster.images import BUSYBOX
 from tests.parts.helm import helm
-from tests.realcluster.product import Installed
+from tests.realcluster.product import CONNECTED, Installed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -51,14 +51,14 @@ def test_the_guide_installs_connects_and_takes_away(installed: Installed, tmp_pa
     fenced = re.findall(r"^```(\w*)\n(.*?)^```$", HOWTO.read_text(), re.M | re.S)
     install, organise, register, connect, look = [block for language, block in fenced if not language]
     reader = Reader(installed, tmp_path)
-    reader.types(install, **{"REGISTRY/fairlead": "localhost/fairlead,image.tag=test"})
+    reader.types(install, **{"REGISTRY/fairlead": "localhost/fairlead,image.tag=test,prometheus.enabled=false"})
     reader.types(organise)
     until(lambda: "runai-vision" in installed.kubectl("get", "namespaces", "-o", "name").stdout, 60)
     _runs_a_gpu_pod(installed)
     made: Any = json.loads(reader.types(register.strip() + " -o json"))
     own = {"https://fairlead.example.com": installed.product.url, "=ID": f"={made['uuid']}"}
     reader.types(connect, **own, SECRET=made["client_secret"])
-    until(lambda: _state(installed, "berlin") == "Connected", 90)
+    until(lambda: _state(installed, "berlin") in CONNECTED, 300)
     said = reader.types(look)
     assert "berlin" in said
     assert 'release "fairlead" uninstalled' in said

@@ -56,6 +56,9 @@ def test_a_restarted_task_is_started_again_with_growing_waits() -> None:
         tasks = _supervisor(clock)
         tasks.add("flaky", flaky, restart=True)
         await tasks.run()
+        assert tasks.failing() == {"flaky": "it failed: ValueError: again"}
+        await clock.sleep(3600)
+        assert tasks.failing() == {}
 
     clock.run(main())
     assert starts == pytest.approx([0, 1, 3, 7])

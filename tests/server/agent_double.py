@@ -15,6 +15,7 @@ from fairlead.wire.agent import (
     AnyRow,
     Applied,
     ApplyError,
+    ClusterHealth,
     Desired,
     Frame,
     Gone,
@@ -37,9 +38,12 @@ class AgentDouble:
         self._session = session
         self._url = url
         self._seq = 0
+        self._reported = False
 
     async def next(self, kind: type[F]) -> F:
-        """The next frame of that kind; others are passed over."""
+        """The next frame of that kind; others are passed over. Who asks what is wanted has said before what there is: else nothing."""
+        if kind is Desired and not self._reported:
+            await self._observed(full=True)
         while True:
             message = await asyncio.wait_for(self.socket.receive(), 10)
             assert message.type is aiohttp.WSMsgType.TEXT, (message.type, self.socket.close_code, message.extra)
@@ -47,12 +51,20 @@ class AgentDouble:
             if isinstance(frame, kind):
                 return frame
 
-    async def report(self, *rows: AnyRow, gone: tuple[Gone, ...] = (), full: bool = False) -> None:
+    async def report(
+        self, *rows: AnyRow, gone: tuple[Gone, ...] = (), full: bool = False, health: ClusterHealth | None = None
+    ) -> None:
         """Sends rows and waits until they are stored."""
-        self._seq += 1
-        await self.socket.send_str(encode(Observed(seq=self._seq, rows=rows, gone=gone, full=full)))
+        await self._observed(*rows, gone=gone, full=full, health=health)
         while (await self.next(Received)).seq < self._seq:
             continue
+
+    async def _observed(
+        self, *rows: AnyRow, gone: tuple[Gone, ...] = (), full: bool = False, health: ClusterHealth | None = None
+    ) -> None:
+        self._seq += 1
+        self._reported |= full
+        await self.socket.send_str(encode(Observed(seq=self._seq, rows=rows, gone=gone, full=full, health=health)))
 
     async def applied(self, frame: Desired, *errors: ApplyError) -> None:
         """Says that a frame was tried."""

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 import uvicorn
+from tests.parts.hashing import quick_hashes
 from tests.parts.postgres import Postgres, postgres_or_skip
 
 from fairlead.server.api.application import create_app, create_context
@@ -45,6 +46,13 @@ class Plane:
         status, found = await self.call(method, path, body, **query)
         assert status < 300, (status, found)
         return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick() -> Iterator[None]:
+    """Passwords are hashed in no time."""
+    with quick_hashes():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,56 @@ async def test_after_a_break_only_what_was_not_confirmed_is_sent_again(plane: Pl
     assert (await plane.ok("GET", "/api/v1/workloads"))["workloads"] == []
 
 
+async def test_what_was_removed_in_the_cluster_is_not_made_anew_by_an_agent_that_begins_afresh(plane: Plane) -> None:
+    project = await _project(plane)
+    kept, removed = await _submit(plane, project, "kept"), await _submit(plane, project, "removed")
+    async with connect(plane.url, plane.cluster_id, CLUSTER_SECRET) as agent:
+        await agent.applied(await agent.next(Desired))
+        await agent.report(_row(kept), _row(removed), full=True)
+    async with connect(plane.url, plane.cluster_id, CLUSTER_SECRET) as agent:
+        await agent.report(_row(kept), full=True)
+        wanted = [o.name for o in (await agent.next(Desired)).objects if o.kind == "Training"]
+        assert wanted == ["kept"]
+
+
+async def test_a_removal_is_not_told_again_once_its_name_is_taken_anew(plane: Plane) -> None:
+    project = await _project(plane)
+    first = await _submit(plane, project)
+    async with connect(plane.url, plane.cluster_id, CLUSTER_SECRET) as agent:
+        await agent.applied(await agent.next(Desired))
+        await agent.report(_row(first), full=True)
+        await plane.ok("DELETE", f"/api/v1/workloads/trainings/{first['workloadId']}")
+        (told,) = (await agent.next(Desired)).objects
+        assert (told.id, told.object) == (first["workloadId"], None)
+        await agent.report(gone=(Gone(row="WorkloadRow", key=first["workloadId"]),))
+        second = await _submit(plane, project)
+        await agent.applied(await agent.next(Desired))
+        await agent.report(_row(second))
+    async with connect(plane.url, plane.cluster_id, CLUSTER_SECRET) as agent:
+        await agent.report(_row(second), full=True)
+        wanted = [(o.id, o.object is None) for o in (await agent.next(Desired)).objects if o.kind == "Training"]
+        assert wanted == [(second["workloadId"], False)]
+
+
+@pytest.mark.parametrize("was", ["lost", "removed"])
+async def test_what_comes_back_in_the_cluster_is_shown_and_told_to_go_where_it_was_to(plane: Plane, was: str) -> None:
+    made = await _submit(plane, await _project(plane))
+    async with connect(plane.url, plane.cluster_id, CLUSTER_SECRET) as agent:
+        await agent.applied(await agent.next(Desired))
+        await agent.report(_row(made), full=True)
+        if was == "removed":
+            await plane.ok("DELETE", f"/api/v1/workloads/trainings/{made['workloadId']}")
+            await agent.applied(await agent.next(Desired))
+        await agent.report(full=True)
+        assert (await plane.ok("GET", "/api/v1/workloads"))["workloads"] == []
+        await agent.report(_row(made))
+        (found,) = (await plane.ok("GET", "/api/v1/workloads"))["workloads"]
+        assert found["phase"] == {"lost": "Running", "removed": "Deleting"}[was]
+        if was == "removed":
+            (told,) = (await agent.next(Desired)).objects
+            assert (told.id, told.object) == (made["workloadId"], None)
+
+
 async def test_work_made_in_the_cluster_is_listed_under_the_project_of_its_namespace(plane: Plane) -> None:
     await _project(plane)
     row = WorkloadRow(id="by-hand", kind="Training", namespace="runai-vision", name="by-hand", phase="Running")

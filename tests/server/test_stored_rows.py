@@ -105,6 +105,7 @@ async def test_a_quota_that_cannot_be_read_is_said_and_never_reaches_the_cluster
             assert (bad["resources"], bad["status"]["phase"]) == ([], "Unknown")
             assert "save it again" in bad["status"]["phaseMessage"]
         async with connect(plane.url, plane.cluster_id, CLUSTER_SECRET) as agent:
+            await agent.report(*(_workload(filled[f"{n}-work"], n) for n in ("good", "bad")), full=True)
             frame = await agent.next(Desired)
             names = {(o.kind, o.name) for o in frame.objects}
             assert names == {

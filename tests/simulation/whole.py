@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 from unittest import mock
 
+from tests.parts.hashing import quick_hashes
 from tests.simulation import checks
 from tests.simulation.people import PROJECTS, People
 from tests.simulation.plane import MemoryDialler, Plane
@@ -60,7 +61,7 @@ def _seeded_names(seed: int) -> Iterator[None]:
     def drawn() -> uuid.UUID:
         return uuid.UUID(int=rng.getrandbits(128), version=4)
 
-    with mock.patch("uuid.uuid4", drawn):
+    with mock.patch("uuid.uuid4", drawn), quick_hashes():
         yield
 
 

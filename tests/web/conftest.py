@@ -17,6 +17,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.parts.build import Unavailable
 from tests.parts.debian import program
+from tests.parts.hashing import quick_hashes
 from tests.web import sample
 
 from fairlead.server.api.application import create_app, create_context
@@ -24,7 +25,7 @@ from fairlead.server.auth.permissions import administrator
 from fairlead.server.config import ServerConfig
 from fairlead.server.services import accounts, agents, clusters, organisation
 from fairlead.server.services.context import Context
-from fairlead.wire.agent import AnyRow, Gone, Observed
+from fairlead.wire.agent import AnyRow, ClusterHealth, Gone, Observed
 from fairlead.wire.rest.organisation import PoolResources, ProjectCreate, ResourceQuota
 
 ROOT = Path(__file__).parents[2]
@@ -51,9 +52,11 @@ class Site:
     cluster_id: str
     loop: asyncio.AbstractEventLoop
 
-    def tell(self, *rows: AnyRow, gone: tuple[Gone, ...] = (), full: bool = False) -> None:
+    def tell(
+        self, *rows: AnyRow, gone: tuple[Gone, ...] = (), full: bool = False, health: ClusterHealth | None = None
+    ) -> None:
         """Reports rows as the cluster's agent does."""
-        frame = Observed(seq=1, rows=rows, gone=gone, full=full)
+        frame = Observed(seq=1, rows=rows, gone=gone, full=full, health=health)
         asyncio.run_coroutine_threadsafe(agents.observed(self.context, self.cluster_id, frame), self.loop).result(10)
 
     def key(self) -> str:
@@ -61,6 +64,13 @@ class Site:
         made = f"key{time.monotonic_ns()}"
         self.context.one_time_keys.add(made)
         return made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick() -> Iterator[None]:
+    """Passwords are hashed in no time."""
+    with quick_hashes():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -71,15 +81,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @contextmanager
-def a_site(folder: Path) -> Iterator[Site]:
-    """A control plane with its data in that folder and one cluster with the projects of the sample."""
+def a_site(folder: Path, port: int = 0, **more: Any) -> Iterator[Site]:
+    """A control plane with its data in that folder and one cluster with the projects of the sample. `more`: of its settings."""
     if not (PAGES / "index.html").exists():
         pytest.skip("the pages are not built: run `make web`")
     config = ServerConfig(
-        database_url=f"sqlite+aiosqlite:///{folder}/fairlead.db", signing_key=b"k" * 32, web_folder=PAGES
+        database_url=f"sqlite+aiosqlite:///{folder}/fairlead.db", signing_key=b"k" * 32, web_folder=PAGES, **more
     )
     context = create_context(config, time.time)
-    server = uvicorn.Server(uvicorn.Config(create_app(context), port=0, log_config=None, ws="websockets-sansio"))
+    server = uvicorn.Server(uvicorn.Config(create_app(context), port=port, log_config=None, ws="websockets-sansio"))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_until_complete, args=(server.serve(),), name="site")
     thread.start()

@@ -335,6 +335,19 @@ def test_a_resumed_workload_is_made_under_the_same_name() -> None:
     assert names(plan(a_training(suspended=False)).create) == ["job-0"]
 
 
+def test_a_pod_that_does_not_leave_its_node_in_time_is_named_with_what_helps() -> None:
+    job = a_training()
+    (pod,) = made_by(job)
+    going = leaving(in_phase(pod, "Running", evicted=True))
+    in_time = realise(job, OWNER, [going], "2026-01-01T00:10:14Z").status
+    assert (in_time.phase, in_time.phase_message) == ("Pending", "for somebody")
+    late = realise(job, OWNER, [going], "2026-01-01T00:10:15Z").status
+    assert (late.phase, late.evictions) == ("Pending", 1)
+    assert late.phase_message == (
+        "for somebody. job-0 was to have left n1 by 00:10:00 UTC; if n1 is lost for good, kubectl delete node n1 lets it start elsewhere"
+    )
+
+
 def test_a_pod_that_is_leaving_already_is_not_deleted_again() -> None:
     (pod,) = made_by(a_training())
     assert plan(a_training(suspended=True), leaving(in_phase(pod, "Running"))).delete == ()

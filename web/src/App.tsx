@@ -3,6 +3,9 @@ import { Link, Redirect, Route, Switch } from "wouter";
 import { Problem, call, get } from "./data/api";
 import { start, stop } from "./data/live";
 import { Frame } from "./parts/Frame";
+import { Clusters } from "./pages/Clusters";
+import { Finding } from "./pages/Finding";
+import { CommandLine } from "./pages/CommandLine";
 import { Nodes } from "./pages/Nodes";
 import { Projects } from "./pages/Projects";
 import { SignIn } from "./pages/SignIn";
@@ -26,6 +29,11 @@ export function App() {
         <Route path="/workloads" component={Workloads} />
         <Route path="/projects" component={Projects} />
         <Route path="/nodes" component={Nodes} />
+        <Route path="/clusters" component={Clusters} />
+        <Route path="/findings/:code" component={Finding} />
+        <Route path="/cli">
+          <CommandLine session={session} />
+        </Route>
         <Route path="/">
           <Redirect to="/workloads" replace />
         </Route>

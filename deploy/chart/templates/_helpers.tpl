@@ -19,7 +19,14 @@ securityContext:
   readOnlyRootFilesystem: true
   runAsNonRoot: true
   capabilities: {drop: [ALL]}
+  {{- if not (and .Values.openshift.enabled (semverCompare "<1.24.0-0" .Capabilities.KubeVersion.Version)) }}
   seccompProfile: {type: RuntimeDefault}
+  {{- end }}  {{- /* before 4.11, OpenShift let no account say one */}}
+{{- end -}}
+
+{{/* As whom pods run: on OpenShift, as whom it says. `volumes`: theirs too. */}}
+{{- define "fairlead.user" -}}
+{runAsNonRoot: true{{ if not .root.Values.openshift.enabled }}, runAsUser: 65532, runAsGroup: 65532{{ if .volumes }}, fsGroup: 65532{{ end }}{{ end }}}
 {{- end -}}
 
 {{- define "fairlead.pullSecrets" -}}
@@ -29,6 +36,16 @@ imagePullSecrets:
   - name: {{ . }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* Whether PodSecurityPolicies are made: where the cluster has the kind (gone in 1.25), unless the value says otherwise. */}}
+{{- define "fairlead.podSecurityPolicy" -}}
+{{- $served := .Capabilities.APIVersions.Has "policy/v1beta1/PodSecurityPolicy" }}
+{{- $wanted := toString .Values.podSecurityPolicy.enabled }}
+{{- if and (eq $wanted "true") (not $served) }}
+{{- fail (printf "podSecurityPolicy.enabled is true, but Kubernetes %s serves no PodSecurityPolicy (gone in 1.25): leave it at auto. Pod Security Admission takes its place, and the namespaces are labelled for it." .Capabilities.KubeVersion.Version) }}
+{{- end }}
+{{- if and $served (ne $wanted "false") }}yes{{ end -}}
 {{- end -}}
 
 {{/* Whether the cluster is connected to a control plane. */}}
@@ -76,10 +93,28 @@ spec:
       {{- with .values.nodeSelector }}
       nodeSelector: {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- with .values.tolerations }}
+      {{- $system := $root.Values.systemNodes }}
+      {{- $tolerations := .values.tolerations }}
+      {{- if $system.label }}
+      {{- $tolerations = append $tolerations (dict "key" $system.label "operator" "Exists") }}
+      {{- end }}
+      {{- with $tolerations }}
       tolerations: {{- toYaml . | nindent 8 }}
       {{- end }}
       affinity:
+        {{- if $system.label }}
+        nodeAffinity:
+          {{- if $system.required }}
+          requiredDuringSchedulingIgnoredDuringExecution:
+            nodeSelectorTerms:
+              - matchExpressions: [{key: {{ $system.label }}, operator: Exists}]
+          {{- else }}
+          preferredDuringSchedulingIgnoredDuringExecution:
+            - weight: 100
+              preference:
+                matchExpressions: [{key: {{ $system.label }}, operator: Exists}]
+          {{- end }}
+        {{- end }}
         podAntiAffinity:
           preferredDuringSchedulingIgnoredDuringExecution:
             - weight: 100
@@ -87,7 +122,7 @@ spec:
                 topologyKey: kubernetes.io/hostname
                 labelSelector:
                   matchLabels: {app.kubernetes.io/name: fairlead-{{ .role }}}
-      securityContext: {runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532, fsGroup: 65532}
+      securityContext: {{ include "fairlead.user" (dict "root" $root "volumes" true) }}
       containers:
         - name: {{ .role }}
           image: {{ include "fairlead.image" $root }}
@@ -148,6 +183,27 @@ spec:
 mps: {pods: {{ ternary .Values.node.mps.pods "off" (and .Values.node.enabled .Values.node.mps.enabled) | quote }}, nodeNamespace: {{ .Values.node.namespace }}}
 {{- end -}}
 
+{{/* Sign-in with a provider, as the control plane is told. */}}
+{{- define "fairlead.oidc" -}}
+{{- with .Values.server.oidc -}}
+{{- $_ := required "server.oidc.issuer is set and server.oidc.clientId is not: give the id this application has at the provider." .clientId -}}
+{{- $_ := required "server.oidc.issuer is set and server.publicUrl is not: the provider sends browsers back there." $.Values.server.publicUrl -}}
+oidc:
+  issuer: {{ .issuer | quote }}
+  name: {{ .name | quote }}
+  clientId: {{ .clientId | quote }}
+  clientSecretFile: {{ ternary "/etc/fairlead/oidc/client-secret" "" (ne .existingSecret "") | quote }}
+  scopes: {{ toJson .scopes }}
+  usernameClaim: {{ .usernameClaim | quote }}
+  groupsClaim: {{ .groupsClaim | quote }}
+  groupRoles: {{ toJson .groupRoles }}
+  caFile: {{ ternary "/etc/fairlead/settings/oidc-ca.crt" "" (ne .ca "") | quote }}
+  proxy: {{ .proxy | quote }}
+  proxyCredentialsFile: {{ ternary "/etc/fairlead/oidc/proxy-credentials" "" (ne .existingSecret "") | quote }}
+  noProxy: {{ .noProxy | quote }}
+{{- end -}}
+{{- end -}}
+
 {{- define "fairlead.settings" -}}
 log:
   level: {{ .Values.logLevel }}
@@ -160,7 +216,9 @@ scheduler:
   mode: {{ .Values.scheduler.mode }}
   explainFor: ["system:serviceaccount:{{ .Release.Namespace }}:fairlead-agent"]
 controllers:
+  createNamespaces: {{ .Values.projects.createNamespaces }}
   webhooks: {{ and .Values.admission.enabled (not .Values.admission.certManager.enabled) }}
+  daily: {{ .Values.prerequisites.daily }}
 reservation:
   namespace: {{ .Values.reservation.namespace }}
   timeoutSeconds: {{ .Values.reservation.timeoutSeconds }}
@@ -176,12 +234,19 @@ reservation:
 {{ include "fairlead.mps" . }}
 admission:
   trusted: ["system:serviceaccount:{{ .Release.Namespace }}:"]
+  gpuRuntimeClass: {{ .Values.gpu.runtimeClass | quote }}
+  defaultStorageClass: {{ .Values.storage.defaultClass | quote }}
+  storageClasses: {{ toJson .Values.storage.allowedClasses }}
 agent:
   url: {{ .Values.agent.url | quote }}
   cluster: {{ .Values.agent.cluster | quote }}
   proxy: {{ .Values.agent.proxy | quote }}
   noProxy: {{ .Values.agent.noProxy | quote }}
+  transport: {{ .Values.agent.transport }}
   caFile: {{ ternary "/etc/fairlead/ca/ca.crt" "" (ne .Values.agent.ca "") | quote }}
 server:
   publicUrl: {{ .Values.server.publicUrl | quote }}
+  {{- if .Values.server.oidc.issuer }}
+{{ include "fairlead.oidc" . | indent 2 }}
+  {{- end }}
 {{- end -}}

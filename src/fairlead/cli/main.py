@@ -17,6 +17,8 @@ COMMANDS: dict[str, str] = {
     "up": "local.up:up",
     "status": "local.status:status",
     "down": "local.down:down",
+    "sign-in": "sign_in:sign_in",
+    "sign-out": "sign_in:sign_out",
     "submit": "researcher.submit:submit",
     "list": "researcher.show:list_",
     "describe": "researcher.show:describe",
@@ -33,9 +35,15 @@ COMMANDS: dict[str, str] = {
     "node": "admin.machines:node",
     "cluster": "admin.machines:cluster",
     "preflight": "preflight:preflight",
+    "install": "install:install",
+    "upgrade": "install:upgrade",
+    "uninstall": "install:uninstall",
+    "bundle": "bundle:bundle",
     "config": "config:config",
+    "support": "support.command:support",
     "run": "roles.run:run",
     "probe": "probe:probe",  # what the pods of a preflight do: not for people
+    "snapshot": "snapshot:snapshot",
     "scenario": "scenario:scenario",
     "simulate": "simulate:simulate",
 }
@@ -45,6 +53,8 @@ SHORT: dict[str, str] = {
     "up": "Start Fairlead on this machine.",
     "status": "State of the Fairlead on this machine and its clusters.",
     "down": "Stop it; data and running workloads stay.",
+    "sign-in": "Sign in to the server named in FAIRLEAD_URL, with a browser.",
+    "sign-out": "Forget that sign-in.",
     "submit": "Submit a workload.",
     "list": "Workloads: what runs, what waits, and why.",
     "describe": "One workload: pods, history, specification.",
@@ -59,10 +69,16 @@ SHORT: dict[str, str] = {
     "department": "Departments: quota over projects.",
     "nodepool": "Node pools.",
     "node": "Nodes and their GPUs.",
-    "cluster": "Clusters and their connection.",
+    "cluster": "Clusters: connection, and whether they have what they need.",
     "preflight": "What a cluster needs, and whether it has it.",
+    "install": "Install Fairlead on a cluster.",
+    "upgrade": "Bring an installed Fairlead to this version and configuration.",
+    "uninstall": "Take Fairlead off a cluster; projects stay.",
+    "bundle": "All of an installation in one file, for networks that reach nothing.",
+    "support": "A bundle for whoever helps, without secrets.",
     "config": "fairlead.yaml: explain it, give an example, check one.",
     "run": "Run one role of a cluster, or the control plane (what pods do).",
+    "snapshot": "What a scheduler decides on, as a file to play.",
     "scenario": "Check scheduler scenario files, or play one.",
     "simulate": "The scheduling core on public traces.",
 }
@@ -71,11 +87,7 @@ SHORT: dict[str, str] = {
 _LATER: dict[str, str] = {
     "user": "Users are managed with the REST API: /api/v1/users, and /api/v1/authorization/access-rules for their roles.",
     "what-if": "`fairlead explain NAME` says what would start one workload.",
-    "snapshot": "",
     "replay": "",
-    "install": "",
-    "upgrade": "",
-    "uninstall": "",
 }
 """Commands there will be, and what does their work until then."""
 

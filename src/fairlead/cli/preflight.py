@@ -101,15 +101,15 @@ def _run(given: Mapping[str, Any]) -> int:
 
     if given["anonymise"] and given["save_facts"] is None:
         raise click.UsageError("--anonymise hides names in saved facts: it goes with --save-facts FILE.")
-    accepted = _accepted(given["accept"])
+    accepted = accepted_risks(given["accept"])
     selection = select(_codes(given["only"]), _codes(given["skip"]))
-    source = _read(selection, given)
+    source = source_of(selection, given)
     facts = facts_of(source)
     report = report_of(facts, source.config, selection, accepted)
     if given["save_facts"] is not None:
         _save(facts, source.config, given["save_facts"], anonymise=given["anonymise"])
     names = [result.check.code for result in report.results]
-    show(as_document(report), given["output"], lambda: _print(report, given["earlier"]), names=names)
+    show(as_document(report), given["output"], lambda: print_report(report, given["earlier"]), names=names)
     return report.exit_code(strict=given["strict"])
 
 
@@ -124,20 +124,21 @@ def facts_of(source: Source) -> Facts:
     return gather(source.config, source.options, lambda line: click.echo(line, err=True))
 
 
-def _read(selection: Selection, given: Mapping[str, Any]) -> Source:
-    """What the options of `_source` say."""
+def source_of(selection: Selection, given: Mapping[str, Any]) -> Source:
+    """What the options of `_source` say. Raises: Invalid, BadParameter."""
     from fairlead.preflight.options import Options
 
     options = Options(
         kubeconfig=given["kubeconfig"],
         codes=tuple(check.code for check in selection.checks),
         probe=not given["no_probe"],
-        timeout_seconds=_seconds(given["timeout"]),
+        timeout_seconds=seconds_in(given["timeout"]),
     )
-    return Source(_config(given["config_file"], given["namespace"]), given["facts_file"], options)
+    return Source(config_in(given["config_file"], given["namespace"]), given["facts_file"], options)
 
 
-def _config(file: Path | None, namespace: str) -> Config:
+def config_in(file: Path | None, namespace: str) -> Config:
+    """The configuration of the file, or the defaults; in that namespace where one is given. Raises: Invalid."""
     import msgspec
 
     from fairlead.preflight.config import Config, config_from
@@ -146,15 +147,16 @@ def _config(file: Path | None, namespace: str) -> Config:
     return msgspec.structs.replace(config, namespace=namespace) if namespace else config
 
 
-def _seconds(text: str) -> float:
+def seconds_in(text: str, option: str = "--timeout", example: str = "5m") -> float:
+    """What an option says, such as 5m. Raises: BadParameter."""
     from fairlead.objects.times import duration_of
 
     try:
         seconds = duration_of(text)
     except ValueError as error:
-        raise click.BadParameter(f"{error}", param_hint="--timeout") from error
+        raise click.BadParameter(f"{error}", param_hint=option) from error
     if not seconds:
-        raise click.BadParameter("expected more than nothing, such as 5m", param_hint="--timeout")
+        raise click.BadParameter(f"expected more than nothing, such as {example}", param_hint=option)
     return seconds
 
 
@@ -162,7 +164,8 @@ def _codes(text: str) -> list[str]:
     return [code.strip() for code in text.split(",") if code.strip()]
 
 
-def _accepted(given: tuple[str, ...]) -> dict[str, str]:
+def accepted_risks(given: tuple[str, ...]) -> dict[str, str]:
+    """Code -> reason. Raises: BadParameter."""
     found = {}
     for each in given:
         code, sign, reason = each.partition("=")
@@ -185,7 +188,8 @@ def _save(facts: Facts, config: Config, file: Path, *, anonymise: bool) -> None:
     click.echo(f"Facts are in {file}.", err=True)
 
 
-def _print(report: Report, earlier: Path | None) -> None:
+def print_report(report: Report, earlier: Path | None = None) -> None:
+    """The table for people, and what is other than in an earlier report."""
     from fairlead.preflight.report import as_document, changes_since
     from fairlead.preflight.told import lines
     from fairlead.runtime.settings import environment
@@ -240,7 +244,7 @@ def egress(output: str, **source: Any) -> None:
     from fairlead.preflight.report import select
     from fairlead.preflight.request import COLUMNS, as_csv, as_network_policy, requests
 
-    told = _read(select(), source)
+    told = source_of(select(), source)
     facts = facts_of(told) if told.facts_file is not None else Facts({})
     rows = requests(facts, told.config)
     if output == "csv":

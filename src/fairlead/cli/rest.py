@@ -32,6 +32,7 @@ from fairlead.runtime.errors import (
     Unreachable,
 )
 from fairlead.runtime.settings import environment
+from fairlead.runtime.trust import trusting
 
 _TIMEOUT_SECONDS = 30.0
 _MARGIN_SECONDS = 60.0
@@ -70,18 +71,22 @@ class Rest:
     """A signed-in client of one server.
 
     Which one: the one running on `data` where that is given; else $FAIRLEAD_URL with $FAIRLEAD_CLIENT_ID and
-    $FAIRLEAD_CLIENT_SECRET (an access key); else the one `fairlead up` runs here.
+    $FAIRLEAD_CLIENT_SECRET (an access key), or as `fairlead sign-in` signed in there; else the one `fairlead up` runs here.
     """
 
     def __init__(self, data: Path | None = None) -> None:
         data = data or named_data()
         env = {} if data else environment()
         self._data = data or usual_data()
-        self.url = _address(env.get("FAIRLEAD_URL", "")) or self._local_url()
-        self._key = (env.get("FAIRLEAD_CLIENT_ID", ""), env.get("FAIRLEAD_CLIENT_SECRET", ""))
         self._local = not env.get("FAIRLEAD_URL")
-        ca = env.get("FAIRLEAD_CA_FILE")
-        self._tls = _tls(ca) if self.url.startswith("https") else None
+        local = self._local_state() if self._local else {}
+        self.url = _address(env.get("FAIRLEAD_URL", "")) or self._local_url(local)
+        self._key = (env.get("FAIRLEAD_CLIENT_ID", ""), env.get("FAIRLEAD_CLIENT_SECRET", ""))
+        ca = env.get("FAIRLEAD_CA_FILE") or local.get("ca")
+        told_by = (
+            "FAIRLEAD_CA_FILE is" if env.get("FAIRLEAD_CA_FILE") else "The certificate of this machine's Fairlead was"
+        )
+        self._tls = _tls(ca, told_by) if self.url.startswith("https") else None
         self._token = ""
         self._said: set[str] = set()
 
@@ -168,8 +173,12 @@ class Rest:
                 raise self.lost() from None
             raise error_of(error.code, document) from None
         except (urllib.error.URLError, OSError) as error:
-            why = _why(getattr(error, "reason", error))
-            raise Unreachable(f"The server at {self.url} does not answer: {why}.", hint=self._remedy()) from None
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, ssl.SSLError):
+                raise Unreachable(f"The server at {self.url}: {_why(reason)}.", code="not-trusted") from None
+            raise Unreachable(
+                f"The server at {self.url} does not answer: {_why(reason)}.", hint=self._remedy()
+            ) from None
         except http.client.HTTPException:
             raise self.lost() from None
 
@@ -200,17 +209,24 @@ class Rest:
         with self._whole():
             return bytes(answer.read1(64 << 10))
 
-    def _local_url(self) -> str:
+    def _local_state(self) -> dict[str, Any]:
+        """What the Fairlead of this machine tells of itself; nothing where none runs."""
         try:
-            return str(json.loads((self._data / "up.json").read_text())["url"])
-        except (OSError, ValueError, KeyError):
-            from fairlead.cli.words import command
+            found = json.loads((self._data / "up.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
-            raise Unreachable(
-                "Fairlead does not run on this machine.",
-                hint=f"Start it with `{command('up', self._data)}`, or name a server in FAIRLEAD_URL.",
-                code="not-running",
-            ) from None
+    def _local_url(self, state: dict[str, Any]) -> str:
+        if "url" in state:
+            return str(state["url"])
+        from fairlead.cli.words import command
+
+        raise Unreachable(
+            "Fairlead does not run on this machine.",
+            hint=f"Start it with `{command('up', self._data)}`, or name a server in FAIRLEAD_URL.",
+            code="not-running",
+        )
 
     def _new_token(self) -> str:
         if self._key[0]:
@@ -220,20 +236,36 @@ class Rest:
             body = {"grantType": "password", "username": "admin", "password": password}
         else:
             raise SignedOut(
-                f"There is no access key for {self.url}.",
-                hint="Set FAIRLEAD_CLIENT_ID and FAIRLEAD_CLIENT_SECRET to an access key; whoever is signed in there makes one: "
-                '`POST /api/v1/access-keys` with the body {"name": "NAME"}.',
+                f"You are not signed in to {self.url}.",
+                hint="Run `fairlead sign-in`; or, for programs, set FAIRLEAD_CLIENT_ID and FAIRLEAD_CLIENT_SECRET to an access key: "
+                'whoever is signed in there makes one by `POST /api/v1/access-keys` with the body {"name": "NAME"}.',
             )
-        with self._send("POST", "/api/v1/token", body, None, _TIMEOUT_SECONDS, "") as answer:
-            token = str(json.loads(answer.read())["accessToken"])
-        self._keep(token)
+        token = self._token_for(body)
+        if self._local:
+            self._keep(token)
         return token
 
+    def sign_in(self, code: str, verifier: str) -> None:
+        """Act from now on as whoever gave out the code. Raises: Denied where it is none."""
+        token = self._token_for({"grantType": "authorization_code", "code": code, "codeVerifier": verifier})
+        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._keep(token)
+        self._token = token
+
+    def sign_out(self) -> None:
+        """Forget what `sign_in` got."""
+        if not self._local:
+            self._token_file().unlink(missing_ok=True)
+
+    def _token_for(self, body: dict[str, str]) -> str:
+        with self._send("POST", "/api/v1/token", body, None, _TIMEOUT_SECONDS, "") as answer:
+            return str(json.loads(answer.read())["accessToken"])
+
     def _token_file(self) -> Path:
-        return self._data / "cli-token.json"
+        return self._data / ("cli-token.json" if self._local else "sign-in.json")
 
     def _kept_token(self) -> str:
-        if not self._local:
+        if self._key[0]:
             return ""
         try:
             kept = json.loads(self._token_file().read_text())
@@ -243,8 +275,6 @@ class Rest:
         return token if kept.get("url") == self.url and _expiry(token) > time.time() + _MARGIN_SECONDS else ""
 
     def _keep(self, token: str) -> None:
-        if not self._local:
-            return
         file = self._token_file()
         fresh = file.with_suffix(".new")
         with contextlib.suppress(OSError):  # on a full disk the next call signs in again
@@ -270,13 +300,13 @@ def _document(answer: urllib.error.HTTPError) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _tls(authority: str | None) -> ssl.SSLContext:
+def _tls(authority: str | None, told_by: str) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=authority)
+        return trusting(authority)
     except OSError as error:
         raise Invalid(
-            f"FAIRLEAD_CA_FILE is {authority!r}, which cannot be read as certificates.",
-            hint="Name a file in PEM form, or unset it.",
+            f"{told_by} {authority!r}, which cannot be read as certificates.",
+            hint="Name a file in PEM form in FAIRLEAD_CA_FILE, or unset it.",
             code="bad-authority",
         ) from error
 

@@ -20,7 +20,8 @@ from msgspec import Struct
 import fairlead
 from fairlead.cluster.agent.links import AgentOptions
 from fairlead.cluster.agent.main import Agent
-from fairlead.cluster.controllers.main import Controllers
+from fairlead.cluster.controllers.main import Controllers, ControllersOptions
+from fairlead.cluster.controllers.standing import StandingOptions
 from fairlead.cluster.scheduler.main import Scheduler
 from fairlead.embedded.api import Api
 from fairlead.embedded.nodes.container import ContainerRuntime, engine
@@ -35,7 +36,7 @@ from fairlead.embedded.web import Server
 from fairlead.kube.client import Client
 from fairlead.runtime.clock import Clock, SystemClock
 from fairlead.runtime.disk import check_database, full, is_full, make_private, make_usable
-from fairlead.runtime.errors import Conflict, FairleadError
+from fairlead.runtime.errors import Conflict, FairleadError, Invalid
 from fairlead.runtime.logs import logger
 from fairlead.runtime.settings import PORT_OPTION, environment
 from fairlead.runtime.supervise import Supervisor
@@ -47,6 +48,11 @@ from fairlead.server.services import accounts, clusters
 from fairlead.server.services.context import Context
 
 CLUSTER_NAME = "this-machine"
+_CHECKS = ("node-health",)
+"""Of one machine: the others ask for what only a cluster has."""
+_LOOK_SECONDS = 0.02
+_SETTLE_SECONDS = 5.0
+"""Until the first of them, once the nodes are there."""
 _PATIENCE_SECONDS = 5.0
 """How long the start waits for another program that holds a database."""
 
@@ -63,6 +69,8 @@ class State(Struct, frozen=True, kw_only=True):
     nodes: int
     gpus: int
     runtime: str
+    ca: str = ""
+    """File with the certificate that it shows; empty without TLS."""
     key: str = ""
 
 
@@ -96,13 +104,14 @@ class _Installation:
         kube = Client(EmbeddedTransport(self._store), self._clock, self._rng)
         self._kubelet = Kubelet(kube, self._clock, self._rng, self._nodes, _runtimes(options, self._clock))
         self._store.door = self._kubelet
-        self._controllers = Controllers(kube, self._clock, self._rng)
+        self._tasks = Supervisor(self._clock, self._rng)
+        standing = StandingOptions(settle=_SETTLE_SECONDS, codes=_CHECKS, faults=self._tasks.failing)
+        self._controllers = Controllers(kube, self._clock, self._rng, ControllersOptions(standing=standing))
         self._scheduler = Scheduler(kube, self._clock)
         self._agent = Agent(kube, self._scheduler, _agent_options(options, secrets, self._url), self._rng)
         self._context = _context(options, secrets, self._clock, self._url)
         self._server = Server(_uvicorn(options, self._context))
         self._api = Api(self._store, secrets.kube_token, options.data)
-        self._tasks = Supervisor(self._clock, self._rng)
 
     async def run(self) -> None:
         """Starts everything, says when it is ready, and ends it all on a signal."""
@@ -136,9 +145,21 @@ class _Installation:
             await asyncio.sleep(0.01)
         await _first_time(self._context, self._secrets)
         self._tasks.add("agent", self._agent.run, restart=True)
-        await self._agent.connected.wait()
+        await self._agent_connected()
         write_private(self._state_file, msgspec.json.encode(self._state()).decode())
         logger("up").info("ready", url=self._url)
+
+    async def _agent_connected(self) -> None:
+        """Raises: Invalid where the certificate is one that not even this process trusts for its own address."""
+        while not self._agent.connected.is_set():
+            trouble = self._agent.trouble
+            if trouble is not None and trouble.code == "certificate-untrusted":
+                raise Invalid(
+                    f"--tls-cert {self._options.tls_cert} does not do for {self._url}: {trouble.message}",
+                    hint="It has to name the address (--host) that it is shown for, also for this machine itself.",
+                    code="tls-cert",
+                )
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def _state(self) -> State:
         return State(
@@ -151,6 +172,7 @@ class _Installation:
             nodes=len(self._nodes),
             gpus=sum(len(n.devices) for n in self._nodes),
             runtime=self._nodes[0].runtime if self._nodes else "simulated",
+            ca=str(Path(self._options.tls_cert).absolute()) if self._options.tls_cert else "",
             key=next(iter(self._context.one_time_keys), ""),
         )
 
@@ -228,7 +250,7 @@ def _causes(error: Exception) -> list[Exception]:
 @contextlib.contextmanager
 def _only_one(data: Path) -> Iterator[None]:
     """Holds the data folder for this process. Raises: Conflict where another one does."""
-    lock: IO[str] = (data / "lock").open("w")
+    lock: IO[str] = (data / "lock").open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -238,6 +260,9 @@ def _only_one(data: Path) -> Iterator[None]:
             code="already-up",
         ) from None
     try:
+        lock.truncate(0)
+        lock.write(str(os.getpid()))  # for `fairlead down` until there is more to tell
+        lock.flush()
         yield
     finally:
         lock.close()

@@ -59,7 +59,11 @@ COLUMNS: Final[dict[str, tuple[JsonObject, ...]]] = {
         _column("Driver", ".status.driverVersion"),
         _column("Simulated", ".status.simulated", "boolean"),
     ),
-    "ClusterConfig": (_column("URL", ".spec.controlPlaneUrl"),),
+    "ClusterConfig": (
+        _column("URL", ".spec.controlPlaneUrl"),
+        _column("Prerequisites", ".status.prerequisites.verdict"),
+        _column("Checked", ".status.prerequisites.at", "date"),
+    ),
     "Workspace": _WORKLOAD,
     "Training": _WORKLOAD,
     "DistributedTraining": (*_WORKLOAD, _column("Workers", ".spec.workers", "integer")),

@@ -49,6 +49,7 @@ VISIBLE_DEVICES: Final = "fairlead.dev/visible-devices"
 GPU_PORTION: Final = "fairlead.dev/gpu-portion"
 SIMULATED: Final = "fairlead.dev/simulated"
 FINALIZER: Final = "fairlead.dev/cleanup"
+CHECK_NOW: Final = "fairlead.dev/check-now"
 
 QUEUE: Final = "kai.scheduler/queue"
 QUEUE_OLD: Final = "runai/queue"
@@ -150,6 +151,13 @@ FIELDS: Final = (
         GPU_PORTION, "annotation", "pod", "part of each shared device, as its container is told", "controllers > node"
     ),
     _row(SIMULATED, "label", "node, pod", "no real device or process stands behind it", "node > agent, cli"),
+    _row(
+        CHECK_NOW,
+        "annotation",
+        "clusterconfig",
+        "asks for a check of the prerequisites now; each new value asks once",
+        "user > controllers",
+    ),
     _row(QUEUE, "label", "pod, owner, namespace", "queue name", "user, controllers, admission > scheduler"),
     _row(QUEUE_OLD, "label", "pod, namespace", "queue name, older form", "user, controllers > scheduler"),
     _row(NODE_POOL, "label", "node, pod, podgroup, queue", "node pool", "user, controllers > scheduler"),

@@ -139,6 +139,8 @@ class DeviceReport(Wire, frozen=True, kw_only=True):
     memory_mib: Amount = 0
     memory_used_mib: Amount = 0
     utilisation_percent: Annotated[int, Meta(ge=0, le=100)] = 0
+    mig: bool = False
+    """Split by MIG."""
     healthy: bool = True
     health_message: str = ""
     idle_since: str | None = None
@@ -185,10 +187,54 @@ class ClusterConfigSpec(Wire, frozen=True, kw_only=True):
     """Decide and report, but bind and evict nothing."""
 
 
+CheckVerdict = Literal["pass", "warn", "fail", "unknown"]
+
+
+class CheckedPrerequisite(Wire, frozen=True, kw_only=True):
+    """What one check of the prerequisites said last."""
+
+    code: str
+    verdict: CheckVerdict = "unknown"
+    counts: CheckVerdict = "unknown"
+    """What it is for the whole: a risk that was accepted is a warning, and what only a pod could tell is no fault."""
+    since: str | None = None
+    """Since when it says so, as far back as runs followed each other."""
+    cause: str = ""
+    seen: str = ""
+    remedy: str = ""
+    accepted: str = ""
+    """The reason why what it finds is taken as it is."""
+    nodes: dict[str, CheckVerdict] = field(default_factory=dict)
+    """Nodes that do not pass, the first few."""
+    more_nodes: Amount = 0
+    """How many more there are."""
+
+
+class PrerequisitesReport(Wire, frozen=True, kw_only=True):
+    """The last run of the checks that need no pods."""
+
+    at: str | None = None
+    version: str = ""
+    """Of the program that judged."""
+    verdict: CheckVerdict = "unknown"
+    checks: tuple[CheckedPrerequisite, ...] = ()
+    nodes: tuple[str, ...] = ()
+    """Nodes there were: another one is new, not worse."""
+    news: tuple[str, ...] = ()
+    """What is other than in the run before."""
+    news_since: str | None = None
+    """When that was."""
+    judged_by: str = ""
+    """Digest of the configuration that it was judged by."""
+    answered: str = ""
+    """The value of the annotation `fairlead.dev/check-now` that was heeded last."""
+
+
 class ClusterConfigStatus(Wire, frozen=True, kw_only=True):
-    """Whether the settings are in force."""
+    """Whether the settings are in force, what the cluster needs is there, and the product's own parts are well."""
 
     conditions: tuple[Condition, ...] = ()
+    prerequisites: PrerequisitesReport = PrerequisitesReport()
     observed_generation: Amount = 0
     version: str = field(default="")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -78,6 +79,16 @@ class Finding:
 Judge = Callable[[Facts, Config], Finding]
 
 
+class ByApi(StrEnum):
+    """What a check can say from the objects of the API alone: without a pod, an answer from outside, or whoever installs."""
+
+    WHOLE = "whole"
+    """All of it."""
+    FAULTS = "faults"
+    """That something is wrong; that all is well takes more."""
+    NOTHING = "nothing"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """One check. `judge` is pure; its docstring explains the finding to people and becomes its page."""
@@ -97,11 +108,13 @@ class Check:
     causes: tuple[str, ...]
     """Every cause it may name, besides those that all may."""
     judge: Judge
+    by_api: ByApi = ByApi.NOTHING
+    """Whether it is made daily once the product is installed."""
 
-    @property
-    def doc(self) -> str:
-        """Anchor of its page."""
-        return f"docs/reference/findings.md#{self.code}"
+    def page(self, cause: str = "") -> str:
+        """Its page, with the anchor of a cause that is its own."""
+        anchor = f"#{cause}" if cause in self.causes else ""
+        return f"docs/reference/findings/{self.code}.md{anchor}"
 
 
 COMMON_CAUSES: Final = ("", "not-needed", "not-known", "bug")
@@ -141,7 +154,29 @@ def judged(check: Check, facts: Facts, config: Config) -> Finding:
         found = unknown(missing.why)
     except Exception as bug:  # noqa: BLE001  # a bug of one check costs its own verdict only
         found = unknown(f"the check itself failed: {type(bug).__name__}: {bug}", "bug", _REPORT_IT, Who.US)
+    if check.code != ADMISSION:
+        found = after_webhooks(found)
     return replace(found, expected=found.expected or check.expected)
+
+
+ADMISSION: Final = "admission"
+"""Code of the check that tells of webhooks which do not answer."""
+_WEBHOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')
+"""Words of the API server."""
+
+
+def webhook_in(text: str) -> str:
+    """The webhook that did not answer, where that is what the API server says; else empty."""
+    said = _WEBHOOK.search(text)
+    return said[1] if said else ""
+
+
+def after_webhooks(found: Finding) -> Finding:
+    """The finding; where all that it tells is a webhook that does not answer, it is unknown: `admission` tells of that, once."""
+    name = webhook_in(found.seen) if found.verdict in (Verdict.FAIL, Verdict.UNKNOWN) else ""
+    if not name:
+        return found
+    return replace(unknown(f"see {ADMISSION}: the webhook {name} does not answer"), nodes=found.nodes)
 
 
 _REPORT_IT: Final = "Report it with the facts: fairlead preflight --save-facts facts.yaml --anonymise"
@@ -175,7 +210,7 @@ def by_node(roster: Roster, judge: Callable[[str], Finding]) -> Finding:
 
     Where it is not known which nodes there are, nothing passes.
     """
-    found = {name: attempt(lambda name=name: judge(name)) for name in roster.names}  # type: ignore[misc]
+    found = {name: after_webhooks(attempt(lambda name=name: judge(name))) for name in roster.names}  # type: ignore[misc]
     if not found:
         return unknown(roster.doubt or "there is no node to look at")
     whole = _together(found)

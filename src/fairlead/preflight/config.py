@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_typ
 import msgspec
 from msgspec import Meta, Struct, field
 
+import fairlead
 from fairlead.preflight.reading import document_of, nearest
 from fairlead.runtime.errors import Invalid
 
@@ -38,6 +39,13 @@ class ControlPlane(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         str,
         _key("Secret with the cluster's secret under the key `secret`.", value="agent.existingSecret"),
     ] = ""
+    server_secret: Annotated[
+        str,
+        _key(
+            "Secret with the keys database-url, signing-key and admin-password: the control plane is installed here; empty: it is not.",
+            value="server.existingSecret",
+        ),
+    ] = ""
 
 
 class Registry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,7 +67,12 @@ class Registry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _key("Secret with which images are pulled.", value="image.pullSecrets", checks="registry-pull"),
     ] = None
     local_images: Annotated[
-        bool, _key("Images are on the nodes already and are never pulled.", checks="local-images registry-pull")
+        bool,
+        _key(
+            "Images are on the nodes already and are never pulled.",
+            value="image.pullPolicy",
+            checks="local-images registry-pull",
+        ),
     ] = False
 
 
@@ -98,16 +111,22 @@ class Prometheus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Metrics."""
 
     mode: Annotated[
-        Literal["bundled", "existing", "operator"],
+        Literal["bundled", "existing", "operator", "none"],
         _key(
-            "bundled: the product brings one; existing: yours, found at `url`; operator: yours, run by the Prometheus Operator.",
+            "bundled: the product brings one; existing: yours, found at `url`; operator: yours, run by its operator; none: no metrics.",
+            value="prometheus.mode",
             checks="prometheus node-exporter kube-state-metrics gpu-metrics",
         ),
     ] = "bundled"
     url: Annotated[str, _key("Address of an existing Prometheus.", checks="prometheus")] = ""
     token_secret: Annotated[str | None, _key("Secret with the token to ask it with.", checks="prometheus")] = None
     labels: Annotated[
-        dict[str, str], _key("Labels that its selectors want on our ServiceMonitors.", checks="prometheus")
+        dict[str, str],
+        _key(
+            "Labels that its selectors want on our ServiceMonitors.",
+            value="prometheus.operator.labels",
+            checks="prometheus",
+        ),
     ] = field(default_factory=dict)
     namespace: Annotated[str, _key("Namespace it is in.", checks="prometheus")] = ""
 
@@ -116,9 +135,21 @@ class RemoteWrite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Where metrics are sent to."""
 
     url: Annotated[
-        str, _key("Address that takes Prometheus remote write; empty: none.", checks="remote-write egress-metrics")
+        str,
+        _key(
+            "Address that takes Prometheus remote write; empty: none.",
+            value="remoteWrite.url",
+            checks="remote-write egress-metrics",
+        ),
     ] = ""
-    token_secret: Annotated[str | None, _key("Secret with the token for it.", checks="remote-write")] = None
+    token_secret: Annotated[
+        str | None,
+        _key(
+            "Secret with the token for it, under the key `token`.",
+            value="remoteWrite.existingSecret",
+            checks="remote-write",
+        ),
+    ] = None
 
 
 class Oidc(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,11 +159,17 @@ class Oidc(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         _key(
             "Issuer of an external provider, character by character as its document says it; empty: people sign in here.",
+            value="server.oidc.issuer",
             checks="oidc-provider egress-sign-in",
         ),
     ] = ""
-    client_id: Annotated[str, _key("Id of this application there.", checks="oidc-provider")] = ""
-    client_secret: Annotated[str, _key("Secret with the application's password.", checks="oidc-provider")] = ""
+    client_id: Annotated[
+        str, _key("Id of this application there.", value="server.oidc.clientId", checks="oidc-provider")
+    ] = ""
+    client_secret: Annotated[
+        str,
+        _key("Secret with the application's password.", value="server.oidc.existingSecret", checks="oidc-provider"),
+    ] = ""
 
 
 class Storage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,7 +177,11 @@ class Storage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     class_: Annotated[
         str,
-        _key("Storage class of the product's own data; empty for the default.", checks="storage-class system-volume"),
+        _key(
+            "Storage class of the product's own data; empty for the default.",
+            value="prometheus.storage.className",
+            checks="storage-class system-volume",
+        ),
     ] = field(default="", name="class")
     shared_class: Annotated[
         str, _key("Storage class of the data that everybody reads and writes from any node.", checks="shared-volume")
@@ -155,9 +196,14 @@ class Storage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class SystemNodes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Nodes for the product itself."""
 
-    label: Annotated[str, _key("Label of such a node.", value="scheduler.nodeSelector", checks="system-nodes")] = (
-        "node-role.kubernetes.io/fairlead-system"
-    )
+    label: Annotated[
+        str,
+        _key(
+            "Label of such a node, and key of its taint: the product runs there first, and only there where `production` is true.",
+            value="systemNodes.label",
+            checks="system-nodes",
+        ),
+    ] = "node-role.kubernetes.io/fairlead-system"
     cpu: Annotated[float, _key("Cores it needs.", checks="system-nodes")] = 4
     memory_bytes: Annotated[int, _key("Memory it needs; 5 % less is enough.", checks="system-nodes")] = 8_000_000_000
     disk_bytes: Annotated[int, _key("Disk it needs; 5 % less is enough.", checks="system-nodes")] = 50_000_000_000
@@ -170,17 +216,23 @@ class Ingress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         _key(
             "Public name under which this cluster serves a control plane or workspaces; empty: it serves none.",
-            value="server.publicUrl",
+            value="server.ingress.host",
             checks="ingress certificates",
         ),
     ] = ""
-    class_: Annotated[str, _key("IngressClass; empty for the default.", checks="ingress")] = field(
-        default="", name="class"
-    )
-    tls_secret: Annotated[str, _key("Secret with certificate and key.", checks="certificates")] = ""
+    class_: Annotated[
+        str, _key("IngressClass; empty for the default.", value="server.ingress.className", checks="ingress")
+    ] = field(default="", name="class")
+    tls_secret: Annotated[
+        str, _key("Secret with certificate and key.", value="server.ingress.tlsSecret", checks="certificates")
+    ] = ""
     service: Annotated[
         Literal["ClusterIP", "NodePort", "LoadBalancer"],
-        _key("Type of the Service behind it; the others open a port of nodes.", checks="inbound"),
+        _key(
+            "Type of the Service behind it; the others open a port of nodes.",
+            value="server.service.type",
+            checks="inbound",
+        ),
     ] = "ClusterIP"
 
 
@@ -203,7 +255,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     namespace: Annotated[str, _key("Namespace of the product.", checks="pod-security admission leftovers")] = "fairlead"
     production: Annotated[
         bool,
-        _key("People depend on it: nodes of its own, storage that moves.", checks="system-nodes control-plane-nodes"),
+        _key(
+            "People depend on it: nodes of its own, storage that moves.",
+            value="systemNodes.required",
+            checks="system-nodes control-plane-nodes",
+        ),
     ] = False
     air_gap: Annotated[
         bool, _key("Nothing outside is reached: everything comes from your registry.", checks="egress-* local-images")
@@ -214,15 +270,20 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "Authorities (PEM) that the product trusts besides the usual ones.", value="agent.ca", checks="certificates"
         ),
     ] = None
-    openshift: Annotated[Switch, _key("Whether it is OpenShift; auto looks.", checks="openshift-version")] = "auto"
+    openshift: Annotated[
+        Switch, _key("Whether it is OpenShift; auto looks.", value="openshift.enabled", checks="openshift-version")
+    ] = "auto"
     pod_security_policy: Annotated[
-        Switch, _key("Whether PodSecurityPolicies are made; auto: where the cluster uses them.", checks="pod-security")
+        Switch,
+        _key(
+            "Whether PodSecurityPolicies are made; auto: where the cluster has the kind.",
+            value="podSecurityPolicy.enabled",
+            checks="pod-security",
+        ),
     ] = field(default="auto", name="podSecurityPolicy")
     queue_definitions: Annotated[
         Literal["", "adopt", "stop", "coexist"],
-        _key(
-            "What to do where others brought the kinds of scheduling.run.ai.", value="crds.install", checks="leftovers"
-        ),
+        _key("What to do where others brought the kinds of scheduling.run.ai.", checks="leftovers"),
     ] = ""
     control_plane: ControlPlane = ControlPlane()
     registry: Registry = Registry()
@@ -250,6 +311,27 @@ class ConfigKey:
     value: str
     checks: tuple[str, ...]
     values: tuple[str, ...]
+
+
+PROMETHEUS_TAG: Final = "v2.53.4"
+"""Of the Prometheus that the chart brings, by the chart's own value."""
+
+
+def keeps_data(config: Config) -> bool:
+    """Whether the product has a volume in the cluster: of the Prometheus that it brings, or of the control plane."""
+    return bool(config.control_plane.server_secret) or config.prometheus.mode == "bundled"
+
+
+def images_inside(config: Config) -> tuple[str, ...]:
+    """The images that nodes must have where nothing is pulled."""
+    tag = f"@{config.images.digest}" if config.images.digest else f":{config.images.tag or fairlead.__version__}"
+    brought = (f"{config.registry.host}/prometheus:{PROMETHEUS_TAG}",) if config.prometheus.mode == "bundled" else ()
+    return (f"{image_repository(config)}{tag}", *brought)
+
+
+def image_repository(config: Config) -> str:
+    """Where the product's image is, without tag or digest."""
+    return f"{config.registry.host}/fairlead"
 
 
 def config_from(text: str, name: str = "fairlead.yaml") -> Config:

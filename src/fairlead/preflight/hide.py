@@ -12,9 +12,10 @@ from fairlead.preflight.keys import TREE, Branch
 
 _PREFIX: Final = {"node": "node", "namespace": "ns", "host": "host", "url": "host", "cluster": "cluster"}
 """Sort of a key -> what hidden names of it begin with."""
-_IN_TEXT: Final = (*_PREFIX, "message", "name", "label")
-"""Sorts of texts in which names may stand. Words of a fixed vocabulary, addresses and times stay as they are."""
-_OPEN: Final = frozenset(("default", "kube-system", "kube-public", "kube-node-lease", "localhost", ""))
+_NO_NAMES: Final = frozenset(("word", "address", "time", "number", "flag"))
+"""Sorts in which no names stand: words of a fixed vocabulary, addresses and times stay as they are."""
+OPEN: Final = frozenset(("default", "kube-system", "kube-public", "kube-node-lease", "localhost", ""))
+"""Names that every cluster has."""
 _ADDRESS: Final = re.compile(r"[\d.]+(/\d+)?|[0-9a-fA-F:]*:[0-9a-fA-F:.]*(/\d+)?")
 """Addresses stay: ranges could not be judged without."""
 
@@ -27,22 +28,22 @@ def hidden(document: dict[str, Any], salt: str, keep: tuple[str, ...] = ()) -> d
     names: dict[str, str] = {}
 
     def note(sort: str, text: str) -> str:
-        name = _host_in(text) if sort in ("host", "url") else text
-        if sort in _PREFIX and name not in _OPEN and name not in keep and not _ADDRESS.fullmatch(name):
+        name = host_in(text) if sort in ("host", "url") else text
+        if sort in _PREFIX and name not in OPEN and name not in keep and not is_address(name):
             names.setdefault(name, sort)
         return text
 
-    _visited(document, TREE, note)
+    visited(document, TREE, note)
     found: dict[str, Any] = (
-        _visited(document, TREE, lambda sort, text: _replaced(text, names, salt)) if names else document
+        visited(document, TREE, lambda sort, text: _replaced(text, names, salt)) if names else document
     )
     return found
 
 
 def hidden_url(url: str, salt: str) -> str:
     """A URL as it stands in a file with hidden names."""
-    host = _host_in(url)
-    return url.replace(host, hidden_name("url", host, salt), 1) if host and not _ADDRESS.fullmatch(host) else url
+    host = host_in(url)
+    return url.replace(host, hidden_name("url", host, salt), 1) if host and not is_address(host) else url
 
 
 def hidden_name(sort: str, name: str, salt: str) -> str:
@@ -51,7 +52,13 @@ def hidden_name(sort: str, name: str, salt: str) -> str:
     return f"{prefix}-{digest}" + (".example" if prefix == "host" else "")
 
 
-def _host_in(text: str) -> str:
+def is_address(text: str) -> bool:
+    """Whether it is an address or a range."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
+def host_in(text: str) -> str:
+    """The host of a URL, or of HOST:PORT."""
     if "://" in text:
         return urlsplit(text).hostname or ""
     return text.partition("/")[0].partition(":")[0] if text.count(":") < 2 else text
@@ -66,22 +73,22 @@ def _replaced(text: str, names: Mapping[str, str], salt: str) -> str:
     return re.sub(pattern, lambda found: hidden_name(names[found[0]], found[0], salt), text)
 
 
-def _visited(value: Any, place: Branch, visit: Visit) -> Any:
+def visited(value: Any, place: Branch, visit: Visit) -> Any:
     """The value with every text in it visited, and every free key that is a name."""
     if isinstance(value, Mapping):
         if set(value) == {"unknown"}:
             return {"unknown": visit("message", str(value["unknown"]))}
         return {
-            _key(key, place, visit): _visited(inner, place.children.get(key) or place.free or place, visit)
+            _key(key, place, visit): visited(inner, place.children.get(key) or place.free or place, visit)
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [_visited(inner, place.entry or place, visit) for inner in value]
+        return [visited(inner, place.entry or place, visit) for inner in value]
     if not isinstance(value, str) or place.key is None:
         return value
     if "provider" in place.key.sorts:
         return value.partition("//")[0] + "//" if "//" in value else value
-    sort = next((each for each in place.key.sorts if each in _IN_TEXT), None)
+    sort = next((each for each in place.key.sorts if each not in _NO_NAMES), None)
     return visit(sort, value) if sort else value
 
 

@@ -7,7 +7,7 @@ like a credential in it goes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -48,11 +48,17 @@ _KEPT: Final = {
 """Free maps of which only these keys are kept: those that checks read, and their like."""
 
 
+def _is_read(map_: str, key: str) -> bool:
+    wanted = _KEPT.get(map_)
+    return wanted is None or any(part in key for part in wanted)
+
+
 @dataclass
 class Left:
-    """What was left out, counted by what it is."""
+    """What was left out, counted by what it is. `keeps`: whether a free key, such as a label, stays; by its map and itself."""
 
     counts: dict[str, int] = field(default_factory=dict)
+    keeps: Callable[[str, str], bool] = _is_read
 
     def out(self, what: str) -> None:
         """One more."""
@@ -70,7 +76,7 @@ def redacted(facts: Facts, *, anonymise: bool = False, keep: tuple[str, ...] = (
     identity of the run.
     """
     left = Left()
-    document: dict[str, Any] = _kept(facts.document, TREE, "", left)
+    document: dict[str, Any] = kept(facts.document, TREE, "", left)
     run_id = facts.run_id
     if anonymise:
         document = hidden(document, run_id, keep)
@@ -81,29 +87,30 @@ def redacted(facts: Facts, *, anonymise: bool = False, keep: tuple[str, ...] = (
     return {"facts_version": document.get("facts_version", 1), **document, "run": run}
 
 
-def _kept(value: Any, place: Branch, path: str, left: Left) -> Any:
+def kept(value: Any, place: Branch, path: str, left: Left) -> Any:
+    """What may be kept of a document: what the tree has, without what looks like a credential."""
     if isinstance(value, Mapping) and set(value) == {"unknown"}:
-        return {"unknown": _without_secrets(str(value["unknown"]), path, left)}
+        return {"unknown": _short(without_secrets(str(value["unknown"]), left), left)}
     if isinstance(value, Mapping):
-        return {key: _kept(inner, at, f"{path}.{key}", left) for key, inner, at in _known(value, place, path, left)}
+        return {key: kept(inner, at, f"{path}.{key}", left) for key, inner, at in _known(value, place, path, left)}
     if isinstance(value, list):
         if place.entry is None:
             left.out(f"lists that no key allows, {_pattern(path)}")
             return []
-        return [_kept(inner, place.entry, f"{path}[]", left) for inner in value]
+        return [kept(inner, place.entry, f"{path}[]", left) for inner in value]
     return _leaf(value, place, path, left)
 
 
 def _known(value: Mapping[str, Any], place: Branch, path: str, left: Left) -> Iterator[tuple[str, Any, Branch]]:
     """The keys that the table has, with their values and places; in a map of free keys those that are kept."""
-    kept = _KEPT.get(path.rpartition(".")[2])
+    map_ = path.rpartition(".")[2]
     for key, inner in value.items():
         if at := place.children.get(key):
             yield key, inner, at
         elif place.free is None or (place.free_name in VOCABULARY and key not in VOCABULARY[place.free_name]):
             left.out("keys that the table of facts has not")
-        elif kept and not any(part in key for part in kept):
-            left.out(f"{path.rpartition('.')[2]} that no check reads")
+        elif not left.keeps(map_, key):
+            left.out(f"{map_} that no check reads")
         else:
             yield key, inner, place.free
 
@@ -116,9 +123,9 @@ def _leaf(value: Any, place: Branch, path: str, left: Left) -> Any:
         return value if "number" in sorts else _dropped(path, left)
     if value is None:
         return None if place.key and place.key.may_be_null else _dropped(path, left)
-    if not any(SORTS[sort] == "text" for sort in sorts):
+    if not any(SORTS.get(sort, "text") == "text" for sort in sorts):
         return _dropped(path, left)
-    return _without_secrets(str(value), path, left)
+    return _short(without_secrets(str(value), left), left)
 
 
 def _dropped(path: str, left: Left) -> dict[str, str]:
@@ -126,7 +133,8 @@ def _dropped(path: str, left: Left) -> dict[str, str]:
     return {"unknown": "left out when the facts were saved"}
 
 
-def _without_secrets(text: str, path: str, left: Left) -> str:
+def without_secrets(text: str, left: Left) -> str:
+    """The text without what looks like a credential."""
     clean = _USER_INFO.sub("", text)
     if clean != text:
         left.out("users and passwords in URLs")
@@ -134,10 +142,14 @@ def _without_secrets(text: str, path: str, left: Left) -> str:
         clean, found = secret.subn(CUT, clean)
         if found:
             left.out("pieces of messages that look like credentials")
-    if len(clean) > _LONGEST:
-        left.out("ends of long messages")
-        clean = clean[:_LONGEST] + "…"
     return clean
+
+
+def _short(text: str, left: Left) -> str:
+    if len(text) <= _LONGEST:
+        return text
+    left.out("ends of long messages")
+    return text[:_LONGEST] + "…"
 
 
 def _pattern(path: str) -> str:

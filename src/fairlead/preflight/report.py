@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from fairlead.preflight.check import Check, Finding, Verdict, judged
+from fairlead.preflight.check import ByApi, Check, Finding, Verdict, judged
 from fairlead.preflight.checks import BY_CODE, CHECKS
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import VERSION, Facts
@@ -97,6 +97,11 @@ def select(only: Iterable[str] = (), skip: Iterable[str] = ()) -> Selection:
     return Selection(chosen, tuple(check.code for check in CHECKS if check.code in unwanted))
 
 
+def select_daily() -> Selection:
+    """The checks that say something without pods, for a cluster that the product is installed on."""
+    return Selection(tuple(check for check in CHECKS if check.by_api is not ByApi.NOTHING))
+
+
 def known(code: str) -> Check:
     """The check of that code. Raises: Invalid with the nearest one."""
     if code in BY_CODE:
@@ -161,7 +166,7 @@ def _check(result: Result) -> dict[str, Any]:
             name: {"verdict": str(each.verdict), "seen": each.seen} for name, each in sorted(found.nodes.items())
         },
         "seconds": result.seconds,
-        "doc": check.doc,
+        "doc": check.page(found.cause),
     }
 
 

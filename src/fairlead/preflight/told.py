@@ -40,11 +40,8 @@ def lines(report: Report, width: int, *, whole: bool, since: tuple[Change, ...] 
         yield from _since(since, width)
     for verdict in sorted(_HEADINGS, key=GRAVITY.index, reverse=True):
         bad = [result for result in report.results if result.finding.verdict is verdict and _has_more_to_say(result)]
-        if bad:
-            yield ()
-            yield (Span(_HEADINGS[verdict], "bold"),)
-            for result in bad:
-                yield from _details(result, width) if verdict is not Verdict.UNKNOWN else _unknown(result, width)
+        yield from _section(_HEADINGS[verdict], [result for result in bad if not result.accepted], width)
+    yield from _section("What is accepted", [result for result in report.results if _is_risk(result)], width)
     for row in ROWS:
         of_row = [result for result in report.results if result.check.row == row]
         if of_row:
@@ -54,6 +51,21 @@ def lines(report: Report, width: int, *, whole: bool, since: tuple[Change, ...] 
     yield from _left_out(report, width)
 
 
+def _section(heading: str, results: list[Result], width: int) -> Iterator[Line]:
+    """Nothing where there are none."""
+    if results:
+        yield ()
+        yield (Span(heading, "bold"),)
+    for result in results:
+        is_unknown = result.finding.verdict is Verdict.UNKNOWN
+        yield from _unknown(result, width) if is_unknown else _details(result, width)
+
+
+def _is_risk(result: Result) -> bool:
+    """Whether it does not hold and was accepted."""
+    return bool(result.accepted) and result.finding.verdict is not Verdict.PASS
+
+
 def _has_more_to_say(result: Result) -> bool:
     """More than the line of the check does: what is only not known is told there."""
     return result.finding.verdict is not Verdict.UNKNOWN or bool(result.finding.remedy or result.accepted)
@@ -61,7 +73,9 @@ def _has_more_to_say(result: Result) -> bool:
 
 def _summary(report: Report) -> Line:
     cluster = as_document(report)["cluster"]
-    counts = {verdict: sum(each.finding.verdict is verdict for each in report.results) for verdict in reversed(GRAVITY)}
+    counting = [each for each in report.results if not _is_risk(each)]
+    counts: dict[str, int] = {v: sum(each.finding.verdict is v for each in counting) for v in reversed(GRAVITY)}
+    counts["accepted"] = len(report.results) - len(counting)
     said = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
     about = [cluster["name"], f"Kubernetes {cluster['version']}" if cluster["version"] else None]
     about += [f"{cluster['nodes']} nodes" if cluster["nodes"] is not None else None]

@@ -18,10 +18,13 @@ from typing import Final, Generic, TypeVar
 
 from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Conflict, FairleadError, Permanent, Retryable
+from fairlead.runtime.instruments import counter
 from fairlead.runtime.logs import logger
 from fairlead.runtime.retry import FOREVER, Backoff
 
 K = TypeVar("K", bound=Hashable)
+
+PASSES: Final = counter("fairlead_reconcile_total")
 
 Handler = Callable[[K], Awaitable[float | None]]
 """Brings the world to what the key's object wants; gives seconds after which to look again, None for no need."""
@@ -41,6 +44,7 @@ class Reconciler(Generic[K]):
         workers: int = 4,
     ) -> None:
         self._name: Final = name
+        self._passes = {result: PASSES.labels(name, result) for result in ("done", "again", "gave-up", "bug")}
         self._handler = handler
         self._clock = clock
         self._rng = rng
@@ -122,18 +126,21 @@ class Reconciler(Generic[K]):
         except Exception as error:  # noqa: BLE001  # the edge: every error of a handler becomes a wait or a report
             return self._after(key, error)
         self._failures.pop(key, None)
+        self._passes["done"].inc()
         return wait
 
     def _after(self, key: K, error: Exception) -> float | None:
         failures = self._failures.get(key, 0) + 1
         if isinstance(error, Permanent) and not isinstance(error, Conflict):
             self._failures.pop(key, None)
+            self._passes["gave-up"].inc()
             self._log.warning("reconcile.gave_up", key=str(key), code=error.code, message=str(error))
             return None
         self._failures[key] = failures
         wait = self._backoff.wait(failures, self._rng)
         if isinstance(error, Retryable):
             wait = max(wait, error.after or 0.0)
+        self._passes["again" if isinstance(error, FairleadError) else "bug"].inc()
         if isinstance(error, FairleadError):
             self._log.info("reconcile.again", key=str(key), code=error.code, message=str(error), seconds=wait)
         else:

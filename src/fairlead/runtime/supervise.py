@@ -29,6 +29,8 @@ class Supervisor:
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+        self._failed: dict[str, tuple[float, str]] = {}
+        """Task that is started again -> when it failed last, and of what."""
         self._log = logger("supervisor")
 
     def add(self, name: str, work: Work, *, restart: bool = False) -> None:
@@ -37,6 +39,11 @@ class Supervisor:
             self._waiting.append((name, work, restart))
         else:
             self._start(self._group, name, work, restart)
+
+    def failing(self) -> dict[str, str]:
+        """Tasks that failed a short while ago -> what of: one that fails again and again is among them all the time."""
+        since = self._clock.monotonic() - 2 * self._backoff.most
+        return {name: why for name, (at, why) in self._failed.items() if at >= since}
 
     def stop(self) -> None:
         """End all tasks; `run` returns once they have finished cleaning up."""
@@ -83,7 +90,8 @@ class Supervisor:
             began = self._clock.monotonic()
             try:
                 return await work()
-            except Exception:  # noqa: BLE001  # the edge: any failure of a task becomes a restart
+            except Exception as error:  # noqa: BLE001  # the edge: any failure of a task becomes a restart
+                self._failed[name] = (self._clock.monotonic(), f"it failed: {type(error).__name__}: {error}")
                 lasted = self._clock.monotonic() - began
                 failures = 1 if lasted > self._backoff.most else failures + 1
                 self._log.exception("task.failed", task=name, failures=failures)

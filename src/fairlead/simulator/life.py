@@ -17,7 +17,8 @@ _STATUS: Final = {
     "succeeded": PodStatus.SUCCEEDED,
     "failed": PodStatus.FAILED,
 }
-_WORD: Final = {status: word for word, status in _STATUS.items()} | {PodStatus.BINDING: "bound"}
+WORD: Final = {status: word for word, status in _STATUS.items()} | {PodStatus.BINDING: "bound"}
+"""How the format calls each status."""
 STARTED: Final = (PodStatus.BINDING, PodStatus.BOUND, PodStatus.RUNNING)
 HAS_PLACE: Final = (*STARTED, PodStatus.HELD, PodStatus.RELEASING)
 
@@ -46,7 +47,7 @@ class Member:
             return "gone"
         if self.evicted:
             return "moved" if self.moved_to else "evicted"
-        return _WORD[self.status]
+        return WORD[self.status]
 
     @property
     def place(self) -> NodeName:

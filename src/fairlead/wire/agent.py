@@ -20,6 +20,8 @@ from msgspec import Struct
 PROTOCOL_VERSION = 1
 CONTROL_PATH = "/api/agent/v1/connect"
 CHANNEL_PATH = "/api/agent/v1/channel"
+REFUSED = 4403
+"""Close code: not this cluster's secret, or another cluster than before; trying again will not help."""
 
 Json: TypeAlias = Any
 """Any JSON value; validated where it is turned into a typed object."""
@@ -218,6 +220,41 @@ class Gone(Struct, frozen=True, kw_only=True):
     key: str
 
 
+class ClusterCondition(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One condition of a cluster: `Prerequisites`, `ServicesReady`. `since`: seconds since the epoch."""
+
+    type: str
+    status: str = "Unknown"
+    reason: str = ""
+    message: str = ""
+    since: float | None = None
+
+
+class ClusterFinding(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a daily check found that is no pass. `since`: seconds since the epoch."""
+
+    code: str
+    verdict: str
+    counts: str = ""
+    """What it is for the whole: an accepted risk is a warning."""
+    seen: str = ""
+    remedy: str = ""
+    accepted: str = ""
+    nodes: tuple[str, ...] = ()
+    since: float | None = None
+
+
+class ClusterHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a cluster stands, by its own ClusterConfig; empty where it says nothing. Times: seconds since the epoch."""
+
+    conditions: tuple[ClusterCondition, ...] = ()
+    findings: tuple[ClusterFinding, ...] = ()
+    checked: float | None = None
+    news: tuple[str, ...] = ()
+    """What is other than at the check before."""
+    news_since: float | None = None
+
+
 class Hello(Frame, frozen=True, kw_only=True):
     """First frame of the agent. `kube_uid` is the UID of the namespace kube-system: a copied cluster secret is found by it."""
 
@@ -238,11 +275,15 @@ class Welcome(Frame, frozen=True, kw_only=True):
 
 
 class DesiredObject(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One object the cluster should have. `object` is None where it should be gone."""
+    """One object the cluster should have. `object` is None where it should be gone.
+
+    `id`: which workload of that name is meant; empty for other kinds.
+    """
 
     kind: str
     name: str
     namespace: str = ""
+    id: str = ""
     revision: int = 0
     object: Json = None
 
@@ -279,6 +320,8 @@ class Observed(Frame, frozen=True, kw_only=True):
     rows: tuple[AnyRow, ...] = ()
     gone: tuple[Gone, ...] = ()
     full: bool = False
+    health: ClusterHealth | None = None
+    """How the cluster stands; None where that is as it was. A control plane that does not know it reads on."""
 
 
 class Received(Frame, frozen=True, kw_only=True):

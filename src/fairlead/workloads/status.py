@@ -16,6 +16,8 @@ from fairlead.workloads.evictions import is_cut_short, is_evicted, lost, told
 from fairlead.workloads.gpus import gpu_milli
 from fairlead.workloads.pods import least_of, ranks_of
 
+OVERDUE_SECONDS: Final = 15.0
+"""Nodes say within this time of a pod's last moment that it is gone."""
 ONE_EVICTION_SECONDS: Final = 60
 """Pods of a gang are stopped one call after another; those that go within this time of the first go in one eviction."""
 
@@ -93,6 +95,8 @@ def status_of(
     ):
         return before
     phase, message = _phase(workload, pods, mine, course)
+    if phase in ("Pending", "Degraded") and (overdue := overdue_of(mine, now)):
+        message = f"{message.rstrip('.')}. {overdue}"
     running = [p for p in mine if p.status.phase == "Running" and not p.metadata.deletion_timestamp]
     starts = sorted(p.status.start_time for p in mine if p.status.start_time)
     ended = phase in ("Completed", "Failed")
@@ -117,6 +121,22 @@ def status_of(
         completed_at=(before.completed_at or now) if ended else None,
         observed_generation=workload.metadata.generation,
     )
+
+
+def ends_by(pod: Pod) -> float:
+    """When a pod that is being ended must have left its node, and a while for the node to say so. Units: seconds since the epoch."""
+    return (seconds_of(pod.metadata.deletion_timestamp) or 0.0) + OVERDUE_SECONDS
+
+
+def overdue_of(pods: Sequence[Pod], now: str) -> str:
+    """Where a pod should have left its node and has not, which of them and what helps; empty where none is late."""
+    at = seconds_of(now) or 0.0
+    for pod in pods:
+        until, node = pod.metadata.deletion_timestamp, pod.spec.node_name
+        if until and node and not has_ended(pod) and ends_by(pod) <= at:
+            by = f"{pod.metadata.name} was to have left {node} by {until[11:19]} UTC"
+            return f"{by}; if {node} is lost for good, kubectl delete node {node} lets it start elsewhere"
+    return ""
 
 
 def _phase(workload: Workload, pods: Sequence[Pod], mine: Sequence[Pod], course: Course) -> tuple[Phase, str]:

@@ -247,3 +247,21 @@ def test_mps_without_a_part_of_a_gpu_is_refused() -> None:
     assert "fairlead.dev/gpu-memory-limit is written by Fairlead only" in said(
         pod({"fairlead.dev/gpu-memory-limit": "0=9M"})
     )
+
+
+def _class_of(asked: Pod, runtime_class: str, before: Pod | None = None) -> object:
+    changes = completions(Request(pod=asked, before=before, is_ours=True, place=HERE, runtime_class=runtime_class))
+    return {change["path"]: change["value"] for change in changes}.get("/spec/runtimeClassName")
+
+
+def test_a_pod_with_gpus_runs_by_the_runtime_class_that_is_set_and_by_its_own_where_it_names_one() -> None:
+    whole = pod(containers=[{"name": "c", "image": "x", "resources": gpus()}])
+    first = pod(initContainers=[{"name": "i", "image": "x", "resources": gpus()}])
+    mig = pod(containers=[{"name": "c", "image": "x", "resources": gpus(name="nvidia.com/mig-1g.10gb")}])
+    for asked in (whole, first, mig, pod({"gpu-fraction": "0.5"}), pod({"gpu-memory": "2000"})):
+        assert _class_of(asked, "nvidia") == "nvidia"
+        assert _class_of(asked, "") is None
+        assert _class_of(asked, "nvidia", before=asked) is None, "what exists cannot be changed"
+    own = pod(containers=[{"name": "c", "image": "x", "resources": gpus()}], runtimeClassName="kata")
+    assert _class_of(own, "nvidia") is None
+    assert _class_of(pod(), "nvidia") is None, "it asks for no GPU"

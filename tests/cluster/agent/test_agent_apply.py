@@ -83,6 +83,28 @@ def test_somebody_elses_workload_of_that_name_is_left_alone_and_said() -> None:
     bench.run(story)
 
 
+def test_only_the_workload_that_is_meant_is_removed() -> None:
+    bench = Bench()
+
+    def gone(identity: str) -> Desired:
+        return Desired(revision=1, objects=(DesiredObject(kind="Training", name="job", namespace="ns", id=identity),))
+
+    async def story() -> None:
+        applier = Applier(bench.shaky)
+        await bench.client.create(kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name="ns")))
+        await applier.apply(Desired(revision=1, objects=(a_training("w-2"),)))
+        assert await applier.apply(gone("w-1")) == ()
+        assert await bench.client.find(kinds.TRAINING, "job", "ns") is not None, "it has the name of one that went"
+        assert await applier.apply(gone("w-2")) == ()
+        assert await bench.client.find(kinds.TRAINING, "job", "ns") is None
+        theirs = Training(metadata=ObjectMeta(name="job"), spec=WorkloadSpec(image="theirs"))
+        made = await bench.client.create(kinds.TRAINING, theirs, "ns")
+        assert await applier.apply(gone(made.metadata.uid)) == ()
+        assert await bench.client.find(kinds.TRAINING, "job", "ns") is None, "made in the cluster, removed from a page"
+
+    bench.run(story)
+
+
 def test_a_workload_waits_for_the_namespace_of_its_project() -> None:
     bench = Bench()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +14,18 @@ from tests.parts import certificates
 from tests.parts.apiserver import free_ports
 from tests.parts.proxies import squid, tinyproxy
 
-from fairlead.cluster.agent.links import AgentOptions
+from fairlead.cluster.agent.links import AgentOptions, Dialler
+from fairlead.cluster.agent.polling import Polling
 from fairlead.cluster.agent.sockets import WebSockets
+from fairlead.cluster.agent.ways import Ways
+from fairlead.runtime.clock import SystemClock
 from fairlead.runtime.errors import FairleadError, Invalid
 from fairlead.runtime.proxies import Proxy, Way, proxy_for
 from fairlead.server.api.application import create_app, create_context
 from fairlead.server.auth.permissions import administrator
 from fairlead.server.config import ServerConfig
 from fairlead.server.services import clusters
-from fairlead.wire.agent import Desired, Hello, decode_from_server, encode
+from fairlead.wire.agent import Desired, Hello, Observed, decode_from_server, encode
 
 SECRET = "cluster-secret"
 
@@ -55,7 +58,9 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
     tls = {"ssl_certfile": str(tmp_path / "server.crt"), "ssl_keyfile": str(tmp_path / "server.key")}
     (port,) = free_ports(1)
     server = uvicorn.Server(
-        uvicorn.Config(create_app(context), port=port, log_config=None, ws="websockets-sansio", **tls)
+        uvicorn.Config(
+            create_app(context), port=port, log_config=None, ws="websockets-sansio", timeout_graceful_shutdown=1, **tls
+        )
     )
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110  # uvicorn has no event to wait for
@@ -66,19 +71,20 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
     await task
 
 
-async def _is_answered(options: AgentOptions) -> bool:
+async def _is_answered(options: AgentOptions, way: Dialler | None = None) -> bool:
     """Whether the control plane tells what it wants, as it does a cluster that it knows."""
-    async with asyncio.timeout(90), WebSockets(options).control() as link:
+    async with asyncio.timeout(90), (way or WebSockets(options)).control() as link:
         await link.send(encode(Hello(cluster=options.cluster, kube_uid="uid-1", version="test")))
+        await link.send(encode(Observed(seq=1, full=True)))
         async for data in link:
             if isinstance(decode_from_server(data), Desired):
                 return True
     return False
 
 
-async def _failure(options: AgentOptions) -> FairleadError:
+async def _failure(options: AgentOptions, way: Dialler | None = None) -> FairleadError:
     with pytest.raises(FairleadError) as failed:
-        await _is_answered(options)
+        await _is_answered(options, way)
     return failed.value
 
 
@@ -148,6 +154,44 @@ async def test_a_proxy_that_opens_tls_is_passed_with_its_authority_and_else_name
     assert f"The certificate shown for localhost:{plane.port} through the proxy http://127.0.0.1:{port}" in str(failed)
     assert "It was issued by 'O=Corp,CN=Corp TLS inspection'." in str(failed)
     assert "agent.ca" in failed.hint
+
+
+async def test_where_a_proxy_lets_no_websocket_through_requests_carry_the_link(plane: Plane, tmp_path: Path) -> None:
+    with squid(tmp_path, plane.ca, upgrades=False) as (port, authority):
+        options = plane.options(_proxy(port), ca=authority)
+        ways = Ways(options, SystemClock())
+        with pytest.raises(FairleadError) as failed:
+            await _is_answered(options, ways)
+        assert (failed.value.code, ways.polls) == ("no-control-plane", True)
+        assert await _is_answered(options, ways)
+        assert "agent.transport" in failed.value.hint
+
+
+async def test_requests_say_why_they_do_not_get_through_as_websockets_do(plane: Plane, tmp_path: Path) -> None:
+    def failure_of(options: AgentOptions) -> Awaitable[FairleadError]:
+        return _failure(options, Polling(options))
+
+    with tinyproxy(tmp_path, [plane.port], "ann:right-horse") as port:
+        assert await _is_answered(plane.options(), Polling(plane.options(_proxy(port, "ann:right-horse"))))
+        none = await failure_of(plane.options(_proxy(port)))
+        assert "wants credentials (it answered 407 Proxy Authentication Required)" in str(none)
+    (nobody,) = free_ports(1)
+    assert "does not answer: " in str(await failure_of(plane.options(_proxy(nobody))))
+    (tmp_path / "other").mkdir()
+    certificates.write(tmp_path / "other", {})
+    untrusted = await failure_of(plane.options(ca=tmp_path / "other" / "ca.crt"))
+    assert untrusted.code == "certificate-untrusted"
+    assert "It was issued by 'CN=test-ca'" in str(untrusted)
+
+
+async def test_the_control_planes_reason_to_refuse_is_heard_by_requests_too(plane: Plane) -> None:
+    options = plane.options()
+    assert await _is_answered(options, Polling(options))
+    async with Polling(options).control() as link:
+        await link.send(encode(Hello(cluster=plane.cluster, kube_uid="uid-2", version="test")))
+        assert [data async for data in link] == []
+        assert link.close_code == 4403
+        assert "second Kubernetes cluster" in link.close_reason
 
 
 async def test_what_a_proxy_answers_inside_the_tls_it_opened_is_told_apart_from_the_control_plane(

@@ -137,7 +137,10 @@ def test_a_node_that_does_not_tell_in_time_is_given_up_and_nothing_leaks() -> No
 
     async def story() -> None:
         await asks(bench, "a", "g1")
-        await bench.clock.sleep(70)
+        await bench.clock.sleep(20)
+        (told,) = [c for c in (await the(bench, "a")).status.conditions if c.type == "PodScheduled"]
+        assert told.message == "Placed on n1; waits until the node agent (fairlead-node) tells which GPU it gave"
+        await bench.clock.sleep(50)
         assert await phase(bench, "a") == (
             "Failed",
             "n1 did not tell within 60 s which GPU it gave for sharing; is the node agent (fairlead-node) running there?",

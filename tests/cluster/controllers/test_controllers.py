@@ -8,20 +8,21 @@ from random import Random
 
 from tests.cluster.build import Bench
 
-from fairlead.cluster.controllers.main import Controllers
+from fairlead.cluster.controllers.main import Controllers, ControllersOptions
 from fairlead.kube.faulty import Faults
 from fairlead.objects import kinds
+from fairlead.objects.builtin import Namespace
 from fairlead.objects.meta import ObjectMeta
 from fairlead.objects.organisation import Department, PoolResources, Project, ProjectSpec, Share
 from fairlead.objects.times import text_of
 from fairlead.objects.workload import DistributedTraining, Training, WorkloadSpec
 
 
-def lives(bench: Bench, story: Callable[[], Awaitable[None]]) -> None:
+def lives(bench: Bench, story: Callable[[], Awaitable[None]], options: ControllersOptions | None = None) -> None:
     """The story, while the controllers run beside a department and a project `team` of 2 GPUs."""
 
     async def both() -> None:
-        running = asyncio.create_task(Controllers(bench.shaky, bench.clock, Random(1)).run())
+        running = asyncio.create_task(Controllers(bench.shaky, bench.clock, Random(1), options).run())
         await bench.client.create(kinds.DEPARTMENT, Department(metadata=ObjectMeta(name="default")))
         spec = ProjectSpec(resources=(PoolResources(gpu=Share(deserved=2000, limit=4000)),))
         await bench.client.create(kinds.PROJECT, Project(metadata=ObjectMeta(name="team"), spec=spec))
@@ -55,6 +56,42 @@ def test_a_project_has_a_namespace_and_a_queue_under_its_departments() -> None:
         assert (await bench.client.get(kinds.PROJECT, "team")).status.phase == "Ready"
 
     lives(bench, story)
+
+
+def test_a_project_is_not_ready_before_work_can_run_in_it() -> None:
+    bench = Bench()
+
+    async def story() -> None:
+        async def state() -> tuple[str, str]:
+            await bench.clock.sleep(30)
+            status = (await bench.client.get(kinds.PROJECT, "lost")).status
+            return status.phase, status.message
+
+        spec = ProjectSpec(department="nowhere")
+        await bench.client.create(kinds.PROJECT, Project(metadata=ObjectMeta(name="lost"), spec=spec))
+        phase, message = await state()
+        assert phase == "Failed"
+        assert "no department 'nowhere'" in message
+        await bench.client.create(kinds.DEPARTMENT, Department(metadata=ObjectMeta(name="nowhere")))
+        assert await state() == ("Ready", "")
+
+    lives(bench, story)
+
+
+def test_where_namespaces_are_made_by_others_a_project_says_which_it_waits_for() -> None:
+    bench = Bench()
+
+    async def story() -> None:
+        assert await bench.client.find(kinds.NAMESPACE, "runai-team") is None
+        status = (await bench.client.get(kinds.PROJECT, "team")).status
+        assert status.phase == "Creating"
+        assert "kubectl create namespace runai-team && kubectl label namespace runai-team " in status.message
+        labels = dict(word.split("=") for word in status.message.rpartition("runai-team ")[2].split())
+        await bench.client.create(kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name="runai-team", labels=labels)))
+        await bench.clock.sleep(30)
+        assert (await bench.client.get(kinds.PROJECT, "team")).status.phase == "Ready"
+
+    lives(bench, story, ControllersOptions(creates_namespaces=False))
 
 
 def test_a_quota_lowered_to_nothing_reaches_the_queue() -> None:

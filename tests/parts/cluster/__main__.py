@@ -54,6 +54,9 @@ def up() -> int:
     if reason := unfit():
         print(f"No real cluster can run here: {reason}", file=sys.stderr)
         return 1
+    if _running() and not _kubeconfig():
+        print("A cluster is being started; `make cluster-down` ends it.", file=sys.stderr)
+        return 1
     if _running() is None:
         install.cluster_parts()
         print("Starting a control plane and two nodes, and installing Fairlead ...", file=sys.stderr, flush=True)
@@ -81,9 +84,12 @@ def serve() -> int:
     """Is the background process: has the cluster until it is told to end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        _tell("")  # from now on `down` ends it
         with cluster() as running:
             _install(running)
-            _serve(running)
+            _tell(str(running.kubeconfig))
+            while True:
+                signal.pause()
     except (Unavailable, RuntimeError) as error:
         print(error, flush=True)
         return 1
@@ -98,7 +104,7 @@ def _install(running: Cluster) -> None:
     repository, _, tag = image.NAME.partition(":")
     chart = image.ROOT / "deploy" / "chart"
     words = ["install", "fairlead", str(chart), "--namespace=fairlead", "--create-namespace", "--wait", "--timeout=10m"]
-    values = f"--set=image.repository={repository},image.tag={tag}"
+    values = f"--set=image.repository={repository},image.tag={tag},prometheus.enabled=false"
     homes = {f"HELM_{name}_HOME": str(running.folder / "helm" / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
     env = {**os.environ, **homes, "KUBECONFIG": str(running.kubeconfig)}
     run_with(env, str(helm(3)), *words, values)
@@ -112,14 +118,13 @@ def run_with(env: dict[str, str], *command: str, given: str = "") -> None:
         raise RuntimeError(f"{' '.join(command[:3])} failed: {done.stderr.strip()}")
 
 
-def _serve(running: Cluster) -> None:
+def _tell(kubeconfig: str) -> None:
+    """Others find this process by it. `kubeconfig` empty: it is not up yet."""
     process = psutil.Process()
-    state = {"pid": process.pid, "born": process.create_time(), "kubeconfig": str(running.kubeconfig)}
+    state = {"pid": process.pid, "born": process.create_time(), "kubeconfig": kubeconfig}
     part = STATE.with_suffix(".part")
     part.write_text(json.dumps(state))
     part.rename(STATE)
-    while True:
-        signal.pause()
 
 
 def _start() -> bool:
@@ -132,11 +137,22 @@ def _start() -> bool:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    while process.poll() is None:
-        if _running():
-            return True
-        time.sleep(0.1)
+    try:
+        while process.poll() is None:
+            if _kubeconfig():
+                return True
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        print("Ending what was started ...", file=sys.stderr, flush=True)
+        process.terminate()
+        process.wait(60)
+        raise
     return False
+
+
+def _kubeconfig() -> str:
+    """Of the cluster that is up; empty while there is none."""
+    return str(json.loads(STATE.read_text())["kubeconfig"]) if _running() else ""
 
 
 def _running() -> psutil.Process | None:

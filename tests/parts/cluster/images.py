@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import platform
+import re
 import subprocess
 import tarfile
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from tests.parts.debian import program
 
 BUSYBOX = "localhost/busybox:1"
 """A shell and some four hundred small programs."""
+PROMETHEUS = "localhost/prometheus:debian"
+"""Debian's Prometheus, with the libraries it needs and nothing else."""
 PAUSE = "localhost/pause:1"
 """Holds a pod's namespaces: busybox asleep."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -24,24 +27,35 @@ def busybox_images(folder: Path) -> tuple[Path, ...]:
     """Give archives of PAUSE and BUSYBOX. Raises: Unavailable."""
     busybox = program("busybox", "busybox-static")
     applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True, timeout=20).stdout.split()
-    layer = _layer(busybox.resolve(), applets)
+    layer = _layer({"bin/busybox": busybox.resolve()}, {f"bin/{applet}": "busybox" for applet in applets})
     asleep = {"Entrypoint": ["/bin/sleep", "2147483647"]}
     configs = {PAUSE: asleep, BUSYBOX: {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]}}
     return tuple(_archive(folder, image, config, layer) for image, config in configs.items())
 
 
-def _layer(busybox: Path, applets: list[str]) -> bytes:
+def prometheus_image(folder: Path) -> Path:
+    """Give an archive of PROMETHEUS. Raises: Unavailable."""
+    found = program("prometheus", "prometheus").resolve()
+    said = subprocess.run(["ldd", found], capture_output=True, text=True, check=True, timeout=20).stdout
+    libraries = {path.lstrip("/"): Path(path).resolve() for path in re.findall(r"(/\S+) \(0x", said)}
+    layer = _layer({"bin/prometheus": found, **libraries}, {})
+    return _archive(folder, PROMETHEUS, {"Entrypoint": ["/bin/prometheus"]}, layer)
+
+
+def _layer(files: Mapping[str, Path], links: Mapping[str, str]) -> bytes:
+    """A root with these files and links, and a folder that anybody may write to."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for name in ("bin", "etc", "tmp"):
+        for name in sorted({"bin", "etc", "tmp", *(str(Path(file).parent) for file in files)}):
             folder = tarfile.TarInfo(name)
             folder.type, folder.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
             tar.addfile(folder)
-        tar.add(busybox, "bin/busybox")
-        for applet in applets:
-            if applet != "busybox":
-                link = tarfile.TarInfo(f"bin/{applet}")
-                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+        for name, source in files.items():
+            tar.add(source, name)
+        for name, target in links.items():
+            if name not in files:
+                link = tarfile.TarInfo(name)
+                link.type, link.linkname = tarfile.SYMTYPE, target
                 tar.addfile(link)
     return out.getvalue()
 

@@ -27,6 +27,8 @@ class SimulatedGpus:
         sort, seed = ("GPU", node) if resource == RESOURCE else ("MIG", f"{node}-{resource}")
         self.uuids = tuple(f"{sort}-{uuid.uuid5(uuid.NAMESPACE_DNS, f'{seed}-{index}')}" for index in range(count))
         self._resource, self._socket = resource, f"simulated-{resource.rpartition('/')[2]}.sock"
+        self.brings: dict[str, Path] = {}
+        """Files that containers with a GPU find at that path: what the container toolkit does with the driver's libraries."""
         self.registrations = 0
         """How often a kubelet has taken it."""
         self._folder = folder
@@ -73,7 +75,7 @@ class SimulatedGpus:
         calls: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             "GetDevicePluginOptions": grpc.unary_unary_rpc_method_handler(_no_options),
             "ListAndWatch": grpc.unary_stream_rpc_method_handler(self._list_and_watch),
-            "Allocate": grpc.unary_unary_rpc_method_handler(_allocate),
+            "Allocate": grpc.unary_unary_rpc_method_handler(self._allocate),
         }
         server = grpc.server(
             ThreadPoolExecutor(4), [grpc.method_handlers_generic_handler("v1beta1.DevicePlugin", calls)]
@@ -99,6 +101,15 @@ class SimulatedGpus:
             health = {True: "Unhealthy", False: "Healthy"}
             yield encode((1, encode([(1, one), (2, health[one in told])])) for one in self.uuids)
 
+    def _allocate(self, request: bytes, _: grpc.ServicerContext) -> bytes:
+        """Each container is told the UUIDs that the kubelet chose for it."""
+        answers = []
+        for container in parts(request, 1):
+            chosen = encode([(1, "NVIDIA_VISIBLE_DEVICES"), (2, ",".join(texts(container, 1)))])
+            mounts = [(2, encode([(1, at), (2, str(file)), (3, 1)])) for at, file in self.brings.items()]
+            answers.append((1, encode([(1, chosen), *mounts])))
+        return encode(answers)
+
 
 def call(socket: Path, method: str, request: bytes) -> bytes:
     """Give the answer of a server on a socket of this machine. Raises: grpc.RpcError."""
@@ -109,12 +120,3 @@ def call(socket: Path, method: str, request: bytes) -> bytes:
 
 def _no_options(_: bytes, __: grpc.ServicerContext) -> bytes:
     return b""
-
-
-def _allocate(request: bytes, _: grpc.ServicerContext) -> bytes:
-    """Each container is told the UUIDs that the kubelet chose for it."""
-    answers = []
-    for container in parts(request, 1):
-        chosen = encode([(1, "NVIDIA_VISIBLE_DEVICES"), (2, ",".join(texts(container, 1)))])
-        answers.append((1, encode([(1, chosen)])))
-    return encode(answers)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from tests.parts.apiserver import free_ports
 
 from fairlead.preflight.gather import files
-from fairlead.preflight.gather.look import Orders, Peer, answering, devices, driver_version, look, resolver
+from fairlead.preflight.gather.look import (
+    Orders,
+    Peer,
+    answering,
+    devices,
+    driver_version,
+    look,
+    resolver,
+    split_devices,
+)
 from fairlead.preflight.gather.reach import Ask
 
 
@@ -34,6 +44,13 @@ def test_cards_and_switches_are_counted_on_the_bus_and_other_devices_are_not(tmp
     assert devices(tmp_path / "none") == (None, None)
 
 
+def test_gpus_with_instances_are_counted_in_the_driver_s_folder_of_capabilities(tmp_path: Path) -> None:
+    assert split_devices(tmp_path / "none") is None, "a driver that knows of no MIG"
+    for path in ("mig", "gpu0/mig/gi1/ci0", "gpu0/mig/gi2/ci0", "gpu1", "gpu2/mig/gi0/ci0"):
+        (tmp_path / path).mkdir(parents=True)
+    assert split_devices(tmp_path) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "version"),
     [
@@ -56,13 +73,32 @@ async def test_a_probe_reaches_another_by_address_and_by_name_and_says_why_not()
             "gone": Peer(address="127.0.0.1", port=nobody),
         }
         seen = await look(
-            Orders(peers=peers, names=("localhost",), requests={"gone": Ask(url=f"http://127.0.0.1:{nobody}/")})
+            Orders(
+                peers=peers,
+                names=("localhost",),
+                requests={"gone": Ask(url=f"http://127.0.0.1:{nobody}/")},
+                patience=2,
+            )
         )
     near, unnamed, gone = (seen.peers[name] for name in ("near", "unnamed", "gone"))
     assert (near.by_address, near.by_service, near.large) == ("ok", "ok", "ok")
     assert (unnamed.by_address, unnamed.by_service) == ("ok", "dns")
     assert (gone.by_address, gone.by_service, gone.large) == ("refused", None, None)
     assert (seen.names["localhost"].plain, seen.requests["gone"].tcp) == ("ok", "refused")
+
+
+async def test_a_probe_that_is_slow_to_answer_is_not_taken_for_one_that_is_cut_off() -> None:
+    (port,) = free_ports(1)
+
+    async def late() -> None:
+        await asyncio.sleep(1)
+        async with answering(port, "127.0.0.1"):
+            await asyncio.sleep(20)
+
+    serving = asyncio.create_task(late())
+    seen = await look(Orders(peers={"late": Peer(address="127.0.0.1", port=port)}))
+    serving.cancel()
+    assert (seen.peers["late"].by_address, seen.peers["late"].large) == ("ok", "ok")
 
 
 def test_what_one_pod_writes_another_reads_and_writes_back(tmp_path: Path) -> None:

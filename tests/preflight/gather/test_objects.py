@@ -145,6 +145,9 @@ def test_policies_that_let_in_host_paths_are_seen(volumes: list[str], allows: bo
     assert cluster.psp_facts(None) == {"api_served": False}
 
 
+GUARD = {"kind": "ValidatingWebhookConfiguration", "metadata": {"name": "guard"}}
+
+
 def test_a_webhook_without_endpoints_that_is_asked_about_our_pods_is_seen() -> None:
     service = {"namespace": "policy", "name": "kyverno"}
     hook = {
@@ -160,10 +163,40 @@ def test_a_webhook_without_endpoints_that_is_asked_about_our_pods_is_seen() -> N
     slices = [
         {"metadata": {"namespace": "policy", "labels": {"kubernetes.io/service-name": "kyverno"}}, "endpoints": ready}
     ]
-    bare, narrow = cluster.webhook_facts([{"webhooks": [hook, selective]}], [])
+    bare, narrow = cluster.webhook_facts([{**GUARD, "webhooks": [hook, selective]}], [], "fairlead")
     assert (bare["endpoints"], bare["matches_us"], bare["failure_policy"]) == (0, True, "Fail")
+    assert bare["configuration"] == "ValidatingWebhookConfiguration guard"
     assert not narrow["matches_us"]
-    assert cluster.webhook_facts([{"webhooks": [hook]}], slices)[0]["endpoints"] == 1
+    assert cluster.webhook_facts([{**GUARD, "webhooks": [hook]}], slices, "fairlead")[0]["endpoints"] == 1
+
+
+NAME = "kubernetes.io/metadata.name"
+
+
+@pytest.mark.parametrize(
+    ("more", "is_asked"),
+    [
+        ({"rules": [{"apiGroups": ["batch"], "resources": ["jobs"], "operations": ["CREATE"]}]}, True),
+        ({"rules": [{"apiGroups": ["apps"], "resources": ["*"]}]}, True),
+        ({"rules": [{"apiGroups": ["cert-manager.io"], "resources": ["*"]}]}, False),
+        ({"rules": [{"apiGroups": [""], "resources": ["pods"], "operations": ["DELETE"]}]}, False),
+        ({"objectSelector": {"matchLabels": {"app": "a"}}}, False),
+        ({"namespaceSelector": {"matchExpressions": [{"key": NAME, "operator": "In", "values": ["fairlead"]}]}}, True),
+        ({"namespaceSelector": {"matchExpressions": [{"key": NAME, "operator": "In", "values": ["x"]}]}}, False),
+        ({"namespaceSelector": {"matchExpressions": [{"key": NAME, "operator": "NotIn", "values": ["x"]}]}}, True),
+        ({"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "Exists"}]}}, False),
+        (
+            {"matchConditions": [{"name": "a", "expression": "true"}]},
+            {"unknown": "conditions of a decide what it is asked about"},
+        ),
+    ],
+)
+def test_what_a_webhook_is_asked_about_is_read_from_its_rules_and_selectors(
+    more: dict[str, Any], is_asked: Any
+) -> None:
+    hook = {"name": "a", "clientConfig": {}, "rules": [{"apiGroups": [""], "resources": ["pods"]}], **more}
+    (found,) = cluster.webhook_facts([{**GUARD, "webhooks": [hook]}], [], "fairlead")
+    assert found["matches_us"] == is_asked
 
 
 def _namespace(name: str, expires: str = "", **labels: str) -> dict[str, Any]:
@@ -180,6 +213,14 @@ def test_earlier_probes_are_left_over_once_their_time_is_up() -> None:
     assert found["probe_namespaces"] == ["old"]
     assert (found["queue_crd_owner"], found["queue_crd_versions"]) == ("kai", ["v2"])
     assert cluster.leftover_facts([], [], [], set(), [], NOW)["queue_crd_owner"] == "none"
+
+
+def test_kinds_of_our_group_that_are_not_ours_are_named() -> None:
+    theirs = {"metadata": {"name": "projects.fairlead.dev"}, "spec": {"group": "fairlead.dev"}}
+    ours = {**theirs, "metadata": {"name": "departments.fairlead.dev", "labels": {cluster.PART: "fairlead"}}}
+    other = {"metadata": {"name": "projects.example.com"}, "spec": {"group": "example.com"}}
+    found = cluster.leftover_facts([], [theirs, ours, other], [], set(), [], NOW)
+    assert found["kinds_of_others"] == ["projects.fairlead.dev"]
 
 
 def test_either_annotation_makes_a_class_the_default() -> None:
@@ -244,3 +285,36 @@ def test_a_prometheus_that_refuses_tells_nothing_of_metrics() -> None:
 )
 def test_the_first_step_that_failed_gives_the_class(seen: Seen, word: str) -> None:
     assert services.failure_of(seen) == word
+
+
+@pytest.mark.parametrize(
+    ("spec", "takes"),
+    [
+        ({"serviceMonitorNamespaceSelector": {}}, True),
+        ({}, False),
+        ({"serviceMonitorNamespaceSelector": {"matchLabels": {"team": "gpu"}}}, True),
+        ({"serviceMonitorNamespaceSelector": {"matchLabels": {"team": "web"}}}, False),
+        ({"serviceMonitorNamespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "fairlead"}}}, True),
+        (
+            {
+                "serviceMonitorNamespaceSelector": {
+                    "matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["gpu"]}]
+                }
+            },
+            False,
+        ),
+    ],
+)
+def test_a_prometheus_looks_into_the_namespaces_it_selects_and_without_a_selector_into_its_own(
+    spec: dict[str, Any], takes: bool
+) -> None:
+    ours = {"metadata": {"name": "fairlead", "labels": {"team": "gpu"}}}
+    each = {"metadata": {"name": "p", "namespace": "monitoring"}, "spec": spec}
+    (found,) = services.prometheus_objects([each], [], [], ours)["selectors"]
+    assert (found["selects_namespace"], found["selects_none"]) == (takes, True)
+
+
+def test_a_prometheus_without_a_selector_of_namespaces_looks_into_ours_where_that_is_its_own() -> None:
+    each = {"metadata": {"name": "p", "namespace": "fairlead"}, "spec": {"serviceMonitorSelector": {}}}
+    (found,) = services.prometheus_objects([each], [], [], {"metadata": {"name": "fairlead"}})["selectors"]
+    assert (found["selects_namespace"], found["selects_none"]) == (True, False)

@@ -6,7 +6,10 @@ kube-state-metrics is a stand-in that serves its families; node-exporter is real
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,12 +21,15 @@ from typing import Any
 import pytest
 from tests.parts.apiserver import free_ports
 from tests.parts.build import Unavailable
+from tests.parts.clocks import clock_off_by
 from tests.parts.prometheus import Prometheus, node_exporter, prometheus
 
+from fairlead.preflight.check import Finding
 from fairlead.preflight.checks import BY_CODE
 from fairlead.preflight.config import Config, config_of
 from fairlead.preflight.facts import Facts, facts_of
 from fairlead.preflight.gather import asks
+from fairlead.preflight.gather.look import LOOKED, Orders, encoded
 from fairlead.preflight.gather.reach import reach
 from fairlead.preflight.gather.services import QUERIES, metrics_facts, prometheus_answers
 from fairlead.preflight.report import Report, report_of, select
@@ -84,14 +90,14 @@ def configured(url: str, **more: Any) -> Config:
 
 async def asked(config: Config, nodes: list[dict[str, Any]]) -> Facts:
     """The facts that one node's probe finds."""
-    requests = asks.service_requests(config, "", asks.Tokens(), "a1b2", time.time())
+    requests = asks.service_requests(config, "", asks.Tokens(), "a1b2")
     seen = dict(zip(requests, await asyncio.gather(*(reach(each) for each in requests.values())), strict=True))
     found: dict[str, Any] = {"facts_version": 1, "nodes": nodes}
     if config.prometheus.url:
         answers = {key: seen[f"{asks.QUERY}{key}"] for key in QUERIES}
         found |= {"prometheus": prometheus_answers(answers["up"], None), "metrics": metrics_facts(answers, nodes)}
     if asks.REMOTE_WRITE in seen:
-        found["remote_write"] = asks.remote_write_facts(seen[asks.REMOTE_WRITE])
+        found["remote_write"] = asks.remote_write_facts(seen[asks.REMOTE_WRITE], None)
     return facts_of(found)
 
 
@@ -105,7 +111,7 @@ def verdicts(facts: Facts, config: Config) -> dict[str, str]:
 
 async def settled(config: Config, nodes: list[dict[str, Any]], code: str, wanted: str) -> dict[str, str]:
     """The verdicts, once that one is as expected: the first scrapes take a moment."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while True:
         found = verdicts(await asked(config, nodes), config)
         if found[code] == wanted or time.monotonic() > end:
@@ -123,6 +129,7 @@ async def test_exporters_that_deliver_pass_and_a_node_without_is_named(exporter:
         scraping(tmp_path, node=exporter, states=states) as found,
     ):
         config = configured(found.url)
+        await settled(config, [HERE], "node-exporter", "pass")
         good = await settled(config, [HERE], "kube-state-metrics", "pass")
         assert (good["prometheus"], good["node-exporter"], good["kube-state-metrics"]) == ("pass", "pass", "pass")
         some = await settled(config, [HERE, ELSEWHERE], "node-exporter", "warn")
@@ -170,3 +177,45 @@ async def test_one_sample_is_written_refused_or_finds_nobody(tmp_path: Path) -> 
             ), url
         query = await reach(asks.request(f"{takes.url}/api/v1/query?query=fairlead_preflight", config, ""))
         assert b'"run":"a1b2"' in query.body, "it is there"
+
+
+async def test_a_sender_whose_clock_is_off_is_refused_or_not_found(exporter: int, tmp_path: Path) -> None:
+    """The probe is real and stamps its own sample; a receiver that scrapes knows what time it is."""
+    with scraping(tmp_path, "--web.enable-remote-write-receiver", node=exporter) as found:
+        config = config_of({"remote_write": {"url": f"{found.url}/api/v1/write"}})
+        await settled(configured(found.url), [HERE], "node-exporter", "pass")
+        right, late, ahead = (sent(config, shift) for shift in ("+0", "-90m", "+15m"))
+    assert (right.verdict, right.cause) == ("pass", "")
+    assert (late.verdict, late.cause, late.seen) == ("fail", "clock", "400: out of bounds")
+    assert "clock-skew" in late.remedy
+    assert (ahead.verdict, ahead.cause) in (("warn", "dropped"), ("fail", "clock")), (
+        "older ones take it, newer refuse it"
+    )
+    assert "clock-skew" in ahead.remedy
+
+
+def off_by(shift: str) -> dict[str, str]:
+    """Environment of a process whose clock is off."""
+    try:
+        return clock_off_by(shift)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+def sent(config: Config, shift: str) -> Finding:
+    """What remote-write says of what a probe saw whose clock is off by that."""
+    token = asks.Tokens()
+    run = f"clock{shift}"
+    orders = Orders(
+        requests=asks.service_requests(config, "", token, run),
+        read_back=asks.read_back_requests(config, "", token, run),
+    )
+    body = encoded(orders)
+    words = [sys.executable, "-m", "fairlead.cli.main", "probe", "look"]
+    done = subprocess.run(
+        words, input=b"%d\n" % len(body) + body, env=os.environ | off_by(shift), stdout=-1, timeout=120
+    )
+    looked = LOOKED.decode(done.stdout.splitlines()[-1])
+    wrote = asks.remote_write_facts(looked.requests[asks.REMOTE_WRITE], looked.read_back.get(asks.REMOTE_WRITE))
+    facts = facts_of({"facts_version": 1, "nodes": [HERE], "remote_write": wrote})
+    return report_of(facts, config, select(["remote-write"], []), {}).results[0].finding

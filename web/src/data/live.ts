@@ -10,6 +10,7 @@ export type Snapshot = {
   nodes: MachineNode[];
   queues: Queue[];
   podsRevision: number;
+  clustersRevision: number;
   state: "loading" | "live" | "offline" | "denied";
   since: number;
   heard: number;
@@ -20,7 +21,7 @@ const rows: Rows = { workloads: new Map(), nodes: new Map(), queues: new Map() }
 const PAGE = 10_000;
 // Rows that went while pages were read move the later ones forward: each page begins this much earlier than the one before it ended.
 const OVERLAP = 200;
-let snapshot: Snapshot = { workloads: [], nodes: [], queues: [], podsRevision: 0, state: "loading", since: Date.now(), heard: 0, problem: "" };
+let snapshot: Snapshot = { workloads: [], nodes: [], queues: [], podsRevision: 0, clustersRevision: 0, state: "loading", since: Date.now(), heard: 0, problem: "" };
 const listeners = new Set<() => void>();
 let timer: ReturnType<typeof setTimeout> | undefined;
 let source: EventSource | undefined;
@@ -29,6 +30,7 @@ let again = false;
 let retry: ReturnType<typeof setTimeout> | undefined;
 let problem = "";
 let pods = 0;
+let clusters = 0;
 
 export function useLive(): Snapshot {
   return useSyncExternalStore(subscribe, () => snapshot);
@@ -109,6 +111,7 @@ function hear(change: Change, isThere: boolean): void {
 function take(event: Change, isThere: boolean): void {
   const table = rows[event.topic as keyof Rows] as Map<string, unknown> | undefined;
   if (event.topic === "pods") pods += 1;
+  if (event.topic === "clusters") clusters += 1;
   if (table && isThere) table.set(event.key, event.row);
   else if (table) table.delete(event.key);
   publish("live");
@@ -132,6 +135,7 @@ function apply(state: Snapshot["state"]): void {
     nodes: [...rows.nodes.values()].sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })),
     queues: [...rows.queues.values()],
     podsRevision: pods,
+    clustersRevision: clusters,
     state,
     since: state === snapshot.state ? snapshot.since : Date.now(),
     heard: state !== "live" ? snapshot.heard : Date.now(),

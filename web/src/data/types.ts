@@ -115,3 +115,43 @@ export type Status = {
   revision: number;
   clusters: { id: string; name: string; state: string; kubernetes: string; nodes: number; gpus: number; simulated: boolean }[];
 };
+
+export type ClusterFinding = {
+  code: string;
+  title: string;
+  verdict: string;
+  counts: string;
+  seen: string;
+  remedy: string;
+  accepted: string;
+  nodes: string[];
+  since: string | null;
+};
+
+export type ClusterStanding = {
+  id: string;
+  name: string;
+  state: string;
+  reasons: string[];
+  message: string;
+  since: string | null;
+  kubernetesVersion: string;
+  agentVersion: string;
+  lastLiveness: string | null;
+  conditions: { type: string; status: string; reason: string; message: string; lastTransitionTime: string | null }[];
+  findings: ClusterFinding[];
+  checkedAt: string | null;
+  news: string[];
+  newsSince: string | null;
+};
+
+export type FindingPage = {
+  code: string;
+  title: string;
+  row: string;
+  text: string;
+  expected: string;
+  rules: string;
+  disables: string[];
+  causes: Record<string, string>;
+};

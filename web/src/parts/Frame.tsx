@@ -19,6 +19,7 @@ const PAGES = [
   { href: "/workloads", icon: "list", text: "Workloads", key: "w", group: "" },
   { href: "/projects", icon: "tree", text: "Projects", key: "p", group: "Sharing" },
   { href: "/nodes", icon: "srv", text: "Nodes", key: "m", group: "Machines" },
+  { href: "/clusters", icon: "shield", text: "Clusters", key: "c", group: "" },
 ];
 
 export function Frame({ session, onSignOut, children }: { session: Session; onSignOut: () => void; children: ReactNode }) {

@@ -8,7 +8,7 @@ const KEYS: [string, string][] = [
   ["Esc", "close the panel"],
   ["e", "explain the open workload"],
   ["l", "log of the open workload"],
-  ["g w, g p, g m", "workloads, projects, machines"],
+  ["g w, g p, g m, g c", "workloads, projects, machines, clusters"],
   ["?", "this list"],
 ];
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import click
 
 from fairlead.cli import output
+from fairlead.cli.lookup import by_name
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import plain
 from fairlead.cli.words import command
@@ -70,21 +71,31 @@ def uncordon(name: str) -> None:
 
 @click.group()
 def cluster() -> None:
-    """Clusters and their connection.
+    """Clusters: their connection, and whether they have what they need.
 
     \b
     Example:
       fairlead cluster list
+      fairlead cluster describe berlin
     """
 
 
 @cluster.command(name="list")
 @output.OUTPUT
 def list_clusters(**more: Any) -> None:
-    """All clusters."""
-    rows = Rest().get("/api/v1/clusters")
+    """All clusters and their states, each with the first reason."""
+    rest = Rest()
+    rows = rest.get("/api/v1/clusters")
+    why = {c["id"]: c for c in rest.get("/api/fairlead/v1/clusters")["clusters"]}
     lines = [
-        [r["name"], r["status"]["state"], r["version"] or "-", output.ago(r["lastLiveness"]), r["uuid"]] for r in rows
+        [
+            r["name"],
+            _state(why[r["uuid"]]) if r["uuid"] in why else r["status"]["state"],
+            r["version"] or "-",
+            output.ago(r["lastLiveness"]),
+            r["uuid"],
+        ]
+        for r in rows
     ]
     output.show(
         plain(rows),
@@ -92,6 +103,60 @@ def list_clusters(**more: Any) -> None:
         lambda: output.print_table(["NAME", "STATE", "VERSION", "HEARD", "ID"], lines, spare=("VERSION", "HEARD")),
         names=[r["name"] for r in rows],
     )
+
+
+def _state(found: Any) -> str:
+    """The state, and what makes it so."""
+    first, *more = found["reasons"] or [""]
+    return f"{found['state']}{f': {first}' if first else ''}{f' and {len(more)} more' if more else ''}"
+
+
+@cluster.command(name="describe")
+@click.argument("name")
+@output.OUTPUT
+def describe_cluster(name: str, **more: Any) -> None:
+    """One cluster: its state and since when, what its daily checks found and what to do, what is new since the check before.
+
+    \b
+    Example:
+      fairlead cluster describe berlin
+    """
+    rest = Rest()
+    found = by_name(rest.get("/api/fairlead/v1/clusters")["clusters"], name, "cluster")
+    output.show(plain(found), more["output"], lambda: _print_standing(found), names=[name])
+
+
+def _print_standing(found: Any) -> None:
+    since = f", for {output.ago(found['since'])}" if found["since"] else ""
+    output.print_facts(
+        [
+            ("Name", found["name"]),
+            ("Id", found["id"]),
+            ("State", f"{_state(found)}{since}"),
+            ("Because", found["message"]),
+            ("Heard", f"{output.ago(found['lastLiveness'])} ago" if found["lastLiveness"] else "never"),
+            ("Kubernetes", found["kubernetesVersion"]),
+            ("Agent", found["agentVersion"]),
+            ("Checked", f"{output.ago(found['checkedAt'])} ago" if found["checkedAt"] else "not yet"),
+        ]
+    )
+    for each in found["conditions"]:
+        click.echo(f"\n{each['type']}: {each['status']} ({each['reason']})\n  {each['message']}")
+    if found["findings"]:
+        click.echo("\nFound:")
+    for each in found["findings"]:
+        _print_finding(each)
+    if found["news"]:
+        click.echo(f"\nNew since the check {output.ago(found['newsSince'])} ago:")
+    for line in found["news"]:
+        click.echo(f"  {line}")
+
+
+def _print_finding(each: Any) -> None:
+    taken = f", accepted: {each['accepted']}" if each["accepted"] else ""
+    click.echo(f"  {each['code']} {each['verdict']}{taken}, for {output.ago(each['since'])}: {each['seen']}")
+    if each["remedy"]:
+        click.echo(f"    {each['remedy']}")
 
 
 @cluster.command(name="create")

@@ -51,14 +51,18 @@ def start(data: Path, arguments: list[str]) -> dict[str, Any]:
             env=dict(environment()),
         )
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        state = state_of(data)
-        if state is not None and state["pid"] == child.pid:
-            return state
-        if child.poll() is not None:
-            kind = _REMEDIES.get(child.returncode, FairleadError)
-            raise kind("Fairlead did not start.", hint=_last_words(log, began), code="not-started")
-        time.sleep(0.05)
+    try:
+        while time.monotonic() < deadline:
+            state = state_of(data)
+            if state is not None and state["pid"] == child.pid:
+                return state
+            if child.poll() is not None:
+                kind = _REMEDIES.get(child.returncode, FairleadError)
+                raise kind("Fairlead did not start.", hint=_last_words(log, began), code="not-started")
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        _end(child)
+        raise
     _end(child)
     raise Unreachable(f"Fairlead was not ready within {START_SECONDS:.0f} s.", hint=f"Its log is {log}.")
 
@@ -76,17 +80,24 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 def stop(data: Path) -> bool:
     """Stops it; whether one ran. Raises: Unreachable where it does not end."""
     state = state_of(data)
-    if state is None:
+    pid = int(state["pid"]) if state is not None else _starting(data)
+    if not pid:
         return False
-    os.kill(int(state["pid"]), signal.SIGTERM)
+    os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while _is_locked(data):
         if time.monotonic() > deadline:
-            raise Unreachable(
-                f"Process {state['pid']} did not end within {STOP_SECONDS:.0f} s.", hint="End it by hand."
-            )
+            raise Unreachable(f"Process {pid} did not end within {STOP_SECONDS:.0f} s.", hint="End it by hand.")
         time.sleep(0.05)
     return True
+
+
+def _starting(data: Path) -> int:
+    """The process that holds the data and is not ready yet; 0 where none does."""
+    try:
+        return int((data / "lock").read_text() or 0) if _is_locked(data) else 0
+    except (OSError, ValueError):
+        return 0
 
 
 def _is_locked(data: Path) -> bool:

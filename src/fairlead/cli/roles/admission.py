@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fairlead.cli.roles.process import Parts, live_beside
 from fairlead.cli.roles.settings import RoleTree
+from fairlead.cluster.admission.claims import Classes
 from fairlead.cluster.admission.main import Admission, AdmissionOptions
 from fairlead.runtime.health import READY
 
@@ -18,6 +19,8 @@ async def main(settings: RoleTree) -> None:
         scheduler_names=settings.scheduler.names,
         trusted=mine.trusted,
         mps=settings.mps.pods,
+        gpu_runtime_class=mine.gpu_runtime_class,
+        classes=Classes(default=mine.default_storage_class, allowed=mine.storage_classes),
     )
 
     def make(parts: Parts) -> Admission:

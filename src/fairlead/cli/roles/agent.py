@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fairlead.cli.roles.files import credentials_in
 from fairlead.cli.roles.process import Parts, live
 from fairlead.cli.roles.settings import AgentSettings, RoleTree
 from fairlead.cluster.agent.explainer import RemoteExplainer
@@ -40,22 +41,12 @@ def _options(mine: AgentSettings) -> AgentOptions:
             hint="agent.secretFile names a file that holds the secret given out with the cluster's id.",
         ) from error
     url = mine.url.rstrip("/")
-    way = Way(proxy=mine.proxy, credentials=_credentials(mine.proxy_credentials_file), no_proxy=mine.no_proxy)
+    way = Way(
+        proxy=mine.proxy,
+        credentials=credentials_in(mine.proxy_credentials_file, "agent.proxyCredentialsFile"),
+        no_proxy=mine.no_proxy,
+    )
     proxy = proxy_for(url, way, environment(), "agent.proxy")
-    return AgentOptions(url=url, cluster=mine.cluster, secret=secret, ca_file=mine.ca_file, proxy=proxy)
-
-
-def _credentials(file: str) -> str:
-    """USER:PASSWORD; empty where there is no such file."""
-    try:
-        found = Path(file).read_text().strip()
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise Invalid(
-            f"The proxy's credentials cannot be read from {file}: {error.strerror or error}.",
-            hint="agent.proxyCredentialsFile names a file that holds USER:PASSWORD.",
-        ) from error
-    if ":" not in found:
-        raise Invalid(f"{file} holds no credentials of a proxy.", hint="Expected: USER:PASSWORD.")
-    return found
+    return AgentOptions(
+        url=url, cluster=mine.cluster, secret=secret, ca_file=mine.ca_file, proxy=proxy, transport=mine.transport
+    )

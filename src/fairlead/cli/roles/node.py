@@ -8,7 +8,19 @@ from fairlead.cluster.node.daemon import MpsOptions
 from fairlead.cluster.node.main import NodeAgent, NodeOptions
 from fairlead.runtime.errors import Invalid
 from fairlead.runtime.health import READY
+from fairlead.runtime.instruments import serving
 from fairlead.runtime.settings import environment
+
+
+class _Shown:
+    """An agent whose devices Prometheus sees."""
+
+    def __init__(self, agent: NodeAgent) -> None:
+        self.agent = agent
+
+    async def run(self) -> None:
+        with serving(self.agent.devices.samples, *self.agent.devices.names):
+            await self.agent.run()
 
 
 async def main(settings: RoleTree) -> None:
@@ -26,10 +38,10 @@ async def main(settings: RoleTree) -> None:
         mps=_mps(settings.mps) if settings.mps.pods != "off" else None,
     )
 
-    def make(parts: Parts) -> NodeAgent:
-        return NodeAgent(parts.client, parts.clock, parts.rng, options)
+    def make(parts: Parts) -> _Shown:
+        return _Shown(NodeAgent(parts.client, parts.clock, parts.rng, options))
 
-    await live_beside("node", settings, make, lambda role: READY if role.has_told else "the kubelet's answer")
+    await live_beside("node", settings, make, lambda role: READY if role.agent.has_told else "the kubelet's answer")
 
 
 def _mps(mine: MpsSettings) -> MpsOptions:

@@ -6,11 +6,10 @@ import platform
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 from uuid import uuid4
 
 from msgspec import Struct
-from prometheus_client import Gauge, Info
 
 import fairlead
 from fairlead.kube.client import Client, Limits
@@ -19,12 +18,13 @@ from fairlead.kube.http import HttpTransport
 from fairlead.kube.leases import LeaseObject
 from fairlead.runtime.clock import Clock, SystemClock
 from fairlead.runtime.health import READY, Health
+from fairlead.runtime.instruments import gauge, info
 from fairlead.runtime.lease import Leader, LeaseTimes
 from fairlead.runtime.settings import Settings, environment
 from fairlead.runtime.supervise import Supervisor
 
-_BUILD = Info("fairlead_build", "Version of the program.")
-_LEADING = Gauge("fairlead_leader", "1 while this process is the one that acts.", ["role"])
+_BUILD: Final = info("fairlead_build_info")
+LEADING: Final = gauge("fairlead_leader")
 
 
 class Role(Protocol):
@@ -62,7 +62,7 @@ async def live(name: str, settings: Settings, make: Make, *, address: str = "") 
     async with _transport(settings) as transport:
         parts = _parts(settings, transport)
         leader = _leader(name, settings, parts, address)
-        _LEADING.labels(name).set_function(leader.is_leading)
+        LEADING.labels(name).set_function(leader.is_leading)
         await _supervise(name, settings, parts, lambda: _lead_for_ever(leader, make, parts), lambda: READY)
 
 
@@ -74,6 +74,11 @@ async def live_beside(name: str, settings: Settings, make: Callable[[Parts], R],
         await _supervise(name, settings, parts, role.run, lambda: waits_for(role))
 
 
+def tell_version(name: str) -> None:
+    """Shows which program this process is, and which role."""
+    _BUILD.info({"version": fairlead.__version__, "role": name})
+
+
 async def _lead_for_ever(leader: Leader, make: Make, parts: Parts) -> None:
     """Each time the lease is won the role is made anew: what it knew is old by then."""
     while True:
@@ -83,7 +88,7 @@ async def _lead_for_ever(leader: Leader, make: Make, parts: Parts) -> None:
 async def _supervise(
     name: str, settings: Settings, parts: Parts, work: Callable[[], Awaitable[None]], waits_for: Callable[[], str]
 ) -> None:
-    _BUILD.info({"version": fairlead.__version__, "role": name})
+    tell_version(name)
     tasks = Supervisor(parts.clock, parts.rng)
     tasks.stop_on_signals()
     tasks.add("health", Health(settings.role.health_host, settings.role.health_port, waits_for).run)

@@ -10,10 +10,11 @@ from fairlead.cluster.scheduler.door import Door
 from fairlead.cluster.scheduler.main import Scheduler, SchedulerOptions
 from fairlead.cluster.scheduler.world import WorldOptions
 from fairlead.kube.client import Client
+from fairlead.runtime.instruments import serving
 
 
 class _Told:
-    """A scheduler that tells the agent why."""
+    """A scheduler that tells the agent why, and Prometheus what there is."""
 
     def __init__(self, scheduler: Scheduler, client: Client, settings: RoleTree) -> None:
         mine = settings.scheduler
@@ -21,6 +22,11 @@ class _Told:
         self._door = Door(client, scheduler, mine.explain_port, mine.explain_for)
 
     async def run(self) -> None:
+        measured = self._scheduler.measured
+        with serving(measured.samples, *measured.names):
+            await self._run()
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._door.run(), name="scheduler.door")
             group.create_task(self._scheduler.run(), name="scheduler.decide")

@@ -25,10 +25,22 @@ class SchedulerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ControllersSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The controllers."""
 
+    create_namespaces: bool = True
+    """Whether they make the namespaces of projects; else whoever runs the cluster does, and projects wait for theirs."""
     webhooks: bool = True
     """Whether they keep the certificate of the admission webhooks."""
     webhook_names: tuple[str, ...] = ()
     """Further names or addresses the API server calls admission by, beside its service."""
+    daily: bool = False
+    """Whether they check the cluster's prerequisites every day and look at the product's parts, and tell it in ClusterConfig."""
+    daily_settle_seconds: float = 300.0
+    """Until the first check after a start."""
+    daily_every_seconds: float = 86_400.0
+    """Between checks of the prerequisites."""
+    daily_look_seconds: float = 30.0
+    """Between looks at the product's parts."""
+    daily_patience_seconds: float = 120.0
+    """A part of the product that is not ready for less is starting."""
 
 
 class ReservationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +92,12 @@ class AdmissionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     port: int = 8443
     trusted: tuple[str, ...] = ("system:serviceaccount:fairlead:",)
     """User names of the product itself, or what they begin with."""
+    gpu_runtime_class: str = ""
+    """Runtime class of pods in projects that ask for GPUs and name none; empty for the nodes' usual runtime."""
+    default_storage_class: str = ""
+    """Storage class of volume claims in projects that name none; empty for what the cluster does with them."""
+    storage_classes: tuple[str, ...] = ()
+    """Storage classes that volume claims in projects may name; empty for all."""
 
 
 class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,7 +110,7 @@ class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     secret_file: str = "/etc/fairlead/agent/secret"
     """File with the secret that was given out with the id."""
     ca_file: str = ""
-    """Authorities (PEM) one of which signed the control plane's certificate, or that of a proxy which opens TLS; empty for those
+    """Authorities (PEM) one of which signed the control plane's certificate, or that of a proxy which opens TLS, beside those
     the system trusts."""
     proxy: str = ""
     """HTTP proxy to go through, http://HOST:PORT; empty for HTTPS_PROXY of the environment."""
@@ -101,8 +119,49 @@ class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     no_proxy: str = ""
     """Reached without the proxy: names and what is below them, addresses, ranges such as 10.0.0.0/8, `*`; each but ranges also with
     :PORT; separated by commas. Empty for NO_PROXY of the environment."""
+    transport: Literal["auto", "websocket", "poll"] = "auto"
+    """How links to the control plane are made: websocket; poll, by requests that wait; auto, the latter for an hour where the former do
+    not get through."""
     token_file: str = "/var/run/secrets/fairlead/token"
     """Service account token by which the scheduler knows the agent."""
+
+
+class GroupRoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A role that a group of the provider has."""
+
+    group: str
+    role: str
+    scope: str = "system"
+
+
+class OidcSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sign-in with an external OpenID Connect provider."""
+
+    issuer: str = ""
+    """Its issuer, character by character as its document says it; empty: people sign in with accounts of this server."""
+    name: str = ""
+    """What the sign-in page calls it; empty for its host."""
+    client_id: str = ""
+    """Id of this application there. Its redirect address there is PUBLIC-URL/oidc/callback."""
+    client_secret_file: str = ""
+    """File with the secret of this application; empty where it has none."""
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    """What is asked for; providers that tell groups only when asked have a scope for them, most often `groups`."""
+    username_claim: str = "preferred_username"
+    """What people are called here, taken at their first sign-in. `email` has to be a verified one."""
+    groups_claim: str = "groups"
+    """Where the provider tells somebody's groups."""
+    group_roles: tuple[GroupRoleSettings, ...] = ()
+    """Roles by group, each `{group, role, scope}`; role: administrator, researcher, viewer; scope: `system` (where none is said),
+    `cluster/NAME`, `department/CLUSTER/NAME`, `project/CLUSTER/NAME`. In the file only."""
+    ca_file: str = ""
+    """Authorities (PEM) one of which signed the provider's certificate, beside those the system trusts."""
+    proxy: str = ""
+    """HTTP proxy to go through, http://HOST:PORT; empty for HTTPS_PROXY of the environment."""
+    proxy_credentials_file: str = ""
+    """File with USER:PASSWORD for the proxy; empty, or not there, where it wants none."""
+    no_proxy: str = ""
+    """Reached without the proxy, as in `agent.noProxy`. Empty for NO_PROXY of the environment."""
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,6 +179,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """File with the password of the local administrator."""
     tls_cert: str = ""
     tls_key: str = ""
+    oidc: OidcSettings = OidcSettings()
 
 
 class RoleTree(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):

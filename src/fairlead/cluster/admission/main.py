@@ -10,13 +10,13 @@ import base64
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from fairlead.cluster.admission import review
+from fairlead.cluster.admission import claims, review
 from fairlead.cluster.admission.observe import Observed
 from fairlead.kube.client import Client
 from fairlead.objects.json import JsonObject
@@ -24,12 +24,19 @@ from fairlead.objects.times import text_of
 from fairlead.runtime import certificates
 from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Invalid
+from fairlead.runtime.instruments import counter, histogram
 from fairlead.runtime.listening import listening
 from fairlead.runtime.logs import logger
 from fairlead.workloads.mps import Choice
 
 _LOOK_SECONDS = 10.0
 """How often the files of the certificate are looked at: they are renewed while the server runs."""
+_RESULTS: Final = ("allowed", "changed", "refused", "not-ready", "malformed")
+_HOOKS: Final = ("mutate", "validate")
+_REVIEWS: Final = counter(
+    "fairlead_admission_reviews_total", *((hook, result) for hook in _HOOKS for result in _RESULTS)
+)
+_SECONDS: Final = histogram("fairlead_admission_seconds", *((hook,) for hook in _HOOKS))
 
 
 class AdmissionOptions(Struct, frozen=True, kw_only=True):
@@ -45,6 +52,10 @@ class AdmissionOptions(Struct, frozen=True, kw_only=True):
     """User names of the product itself, or what they begin with: their pods are not refused."""
     mps: Choice = "off"
     """Whose memory is enforced by MPS."""
+    gpu_runtime_class: str = ""
+    """Of pods that ask for GPUs; empty for the nodes' usual runtime."""
+    classes: claims.Classes = claims.Classes()
+    """Storage classes of researchers' volumes."""
 
 
 class Admission:
@@ -135,21 +146,30 @@ class Admission:
         return web.Response(text="ok\n")
 
     async def _mutate(self, request: web.Request) -> web.Response:
-        return await self._answer(request, self._completed)
+        return await self._answer("mutate", request, self._completed)
 
     async def _validate(self, request: web.Request) -> web.Response:
-        return await self._answer(request, self._judged)
+        return await self._answer("validate", request, self._judged)
 
-    async def _answer(self, request: web.Request, look: Callable[[_Asked], JsonObject]) -> web.Response:
+    async def _answer(self, hook: str, request: web.Request, look: Callable[[_Asked], JsonObject]) -> web.Response:
+        with _SECONDS.labels(hook).time():
+            response, result = await self._reviewed(request, look)
+        _REVIEWS.labels(hook, result).inc()
+        return response
+
+    async def _reviewed(self, request: web.Request, look: Callable[[_Asked], JsonObject]) -> tuple[web.Response, str]:
+        """The answer, and what it comes to."""
         if not self._observed.is_ready:
-            return web.Response(status=503, text="Not ready: the cluster is still being listed.\n")
+            return web.Response(status=503, text="Not ready: the cluster is still being listed.\n"), "not-ready"
         try:
             asked = msgspec.json.decode(await request.read(), type=_Review).request
             answer: JsonObject = {"uid": asked.uid, "allowed": True, **look(asked)}
         except msgspec.DecodeError as error:
             expected = "Expected an AdmissionReview (admission.k8s.io/v1) of a pod or a Job"
-            return web.Response(status=400, text=f"{expected}: {error}\n")
-        return web.json_response({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer})
+            return web.Response(status=400, text=f"{expected}: {error}\n"), "malformed"
+        result = "refused" if not answer["allowed"] else "changed" if "patch" in answer else "allowed"
+        document = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer}
+        return web.json_response(document), result
 
     def _request(self, asked: _Asked) -> review.Request | None:
         """The request in the words of `review`; None for what is none of ours: another kind, or a namespace of no project."""
@@ -163,11 +183,20 @@ class Admission:
             is_ours=asked.user_info.get("username", "").startswith(self._options.trusted),
             place=place,
             mps=self._options.mps,
+            runtime_class=self._options.gpu_runtime_class,
         )
+
+    def _claim(self, asked: _Asked) -> JsonObject | None:
+        """The volume claim that somebody makes in a project; None for what is none, and for those of the product itself."""
+        is_ours = asked.user_info.get("username", "").startswith(self._options.trusted)
+        is_claim = asked.kind.get("kind") == "PersistentVolumeClaim" and asked.old_object is None
+        return asked.object if is_claim and not is_ours and self._observed.is_project(asked.namespace) else None
 
     def _completed(self, asked: _Asked) -> JsonObject:
         if asked.kind.get("kind") == "Job":
             operations = review.job_completions(asked.object or {}, self._options.scheduler_names)
+        elif (claim := self._claim(asked)) is not None:
+            operations = claims.completions(claim, self._options.classes)
         else:
             found = self._request(asked)
             operations = review.completions(found) if found else ()
@@ -176,8 +205,11 @@ class Admission:
         return {"patchType": "JSONPatch", "patch": base64.b64encode(msgspec.json.encode(operations)).decode()}
 
     def _judged(self, asked: _Asked) -> JsonObject:
-        found = self._request(asked)
-        problems = review.refusals(found) if found else ()
+        if (claim := self._claim(asked)) is not None:
+            problems = claims.refusals(claim, self._options.classes)
+        else:
+            found = self._request(asked)
+            problems = review.refusals(found) if found else ()
         if not problems:
             return {}
         return {"allowed": False, "status": {"code": 403, "reason": "Forbidden", "message": " ".join(problems)}}

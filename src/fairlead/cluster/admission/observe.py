@@ -32,6 +32,11 @@ class Observed:
         """Whether everything was listed once."""
         return all(cache.synced.is_set() for cache in self.caches())
 
+    def is_project(self, namespace: str) -> bool:
+        """Whether the namespace belongs to a project."""
+        found = self.namespaces.get(namespace)
+        return found is not None and bool(found.metadata.labels.get(fields.PROJECT))
+
     def place(self, pod: Pod, namespace: str) -> Place | None:
         """What is known of a pod's namespace; None where it belongs to no project."""
         found = self.namespaces.get(namespace)

@@ -65,6 +65,8 @@ class Request(Struct, frozen=True, kw_only=True):
     place: Place
     mps: mps.Choice = "off"
     """Whose memory is enforced here."""
+    runtime_class: str = ""
+    """Of pods that ask for GPUs; empty for the node's usual runtime."""
 
 
 def completions(request: Request) -> tuple[JsonObject, ...]:
@@ -78,7 +80,7 @@ def completions(request: Request) -> tuple[JsonObject, ...]:
     if request.before is not None:
         return tuple(_labelled(pod, labels))
     told = _told(pod, request)
-    return (*_labelled(pod, labels), *_blinded(pod, told), *_mounted(pod, told))
+    return (*_labelled(pod, labels), *_run_by(pod, request.runtime_class), *_blinded(pod, told), *_mounted(pod, told))
 
 
 def job_completions(job: JsonObject, scheduler_names: Sequence[str]) -> tuple[JsonObject, ...]:
@@ -123,6 +125,14 @@ def _own_queue(pod: Pod, place: Place) -> dict[str, str]:
     said = pod.metadata.labels
     wrong: dict[str, str] = {k: place.queue for k in _QUEUE_LABELS if k in said and said[k] not in place.queues}
     return {**wrong, **({} if said.get(fields.QUEUE) in place.queues else {fields.QUEUE: place.queue})}
+
+
+def _run_by(pod: Pod, runtime_class: str) -> Iterator[JsonObject]:
+    """The runtime class for a pod that asks for GPUs, or a part of one, and names none itself."""
+    containers = (*pod.spec.init_containers, *pod.spec.containers)
+    asks = bool(holder_of(pod)) or any(_asks_gpu(each) for each in containers)
+    if runtime_class and asks and not pod.spec.runtime_class_name:
+        yield {"op": "add", "path": "/spec/runtimeClassName", "value": runtime_class}
 
 
 def _labelled(pod: Pod, labels: dict[str, str]) -> Iterator[JsonObject]:

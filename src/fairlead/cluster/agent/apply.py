@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import to_builtins
 
+from fairlead.cluster.agent.rows import workload_id
 from fairlead.kube.client import Client
 from fairlead.kube.errors import AlreadyExists
 from fairlead.objects import kinds
@@ -78,7 +79,7 @@ class Applier:
                 f"The control plane asked for an object of kind {wanted.kind!r}, which this agent does not make."
             )
         if wanted.object is None:
-            await self._delete(kind, wanted.name, wanted.namespace)
+            await self._remove(kind, wanted)
             return
         made = msgspec.convert({**wanted.object}, kind.type)
         labelled = _labelled(made)
@@ -112,9 +113,19 @@ class Applier:
             patch = {"spec": _replacing(to_builtins(present.spec), to_builtins(made.spec))}
             await self._client.patch(kind, wanted.name, patch, uid=present.metadata.uid)
 
-    async def _delete(self, kind: Kind[Any], name: str, namespace: str) -> None:
+    async def _remove(self, kind: Kind[Any], wanted: DesiredObject) -> None:
+        """A workload only where it is the one that is meant: another may have its name by now."""
+        uid = ""
+        if wanted.kind in WORKLOADS and wanted.id:
+            present = await self._client.find(kind, wanted.name, wanted.namespace)
+            if present is None or workload_id(present) != wanted.id:
+                return
+            uid = present.metadata.uid
+        await self._delete(kind, wanted.name, wanted.namespace, uid)
+
+    async def _delete(self, kind: Kind[Any], name: str, namespace: str = "", uid: str = "") -> None:
         try:
-            await self._client.delete(kind, name, namespace)
+            await self._client.delete(kind, name, namespace, uid=uid)
         except NotFound:
             return
 
@@ -125,7 +136,7 @@ class Applier:
             present = await self._client.list(kind, labels=f"{_MANAGED}={_BY}")
             for item in present.items:
                 if item.metadata.name not in named:
-                    await self._delete(kind, item.metadata.name, "")
+                    await self._delete(kind, item.metadata.name)
 
 
 def _labelled(made: Any) -> Any:

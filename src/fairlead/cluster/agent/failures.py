@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidMessage, InvalidProxyMessage, InvalidProxyStatus, InvalidStatus
@@ -11,6 +13,8 @@ from websockets.exceptions import InvalidMessage, InvalidProxyMessage, InvalidPr
 from fairlead.runtime.errors import Unreachable
 from fairlead.runtime.proxies import Proxy
 
+NO_CONTROL_PLANE: Final = "no-control-plane"
+"""Code of what is raised where somebody answered, but not as a control plane: mostly a proxy that lets no WebSocket through."""
 _GIVE = (
     "Give USER:PASSWORD as agent.proxyCredentials of the chart (agent.proxyCredentialsFile), or in the proxy's address."
 )
@@ -19,11 +23,11 @@ _GIVE = (
 def explained(error: Exception, url: str, proxy: Proxy | None, *, issuer: str = "") -> Unreachable:
     """What to raise for a failed try to dial `url`. `issuer`: who signed the certificate that was seen there."""
     if isinstance(error, InvalidProxyStatus) and proxy is not None:
-        return _refused_by_proxy(error.response.status_code, _host(url), proxy)
+        return refused_by_proxy(error.response.status_code, url, proxy)
     if isinstance(error, ssl.SSLCertVerificationError):
         return _untrusted(error, url, issuer, proxy)
     if isinstance(error, InvalidStatus):
-        return _no_control_plane(error, url, proxy)
+        return no_control_plane(error.response.status_code, error.response.headers, url, proxy)
     why = _why(error)
     if proxy is not None and isinstance(error, InvalidProxyMessage):
         return _proxy_failed(proxy, f"does not speak HTTP: {why}")
@@ -36,7 +40,9 @@ def explained(error: Exception, url: str, proxy: Proxy | None, *, issuer: str = 
     )
 
 
-def _refused_by_proxy(status: int, target: str, proxy: Proxy) -> Unreachable:
+def refused_by_proxy(status: int, url: str, proxy: Proxy) -> Unreachable:
+    """What to raise where the proxy answered CONNECT with that status."""
+    target = _host(url)
     answer = f"it answered {_status(status)}"
     if status in (401, 407) and not proxy.user:
         what, hint = f"wants credentials ({answer})", _GIVE
@@ -61,21 +67,22 @@ def _proxy_failed(proxy: Proxy, what: str) -> Unreachable:
 def _untrusted(error: ssl.SSLCertVerificationError, url: str, issuer: str, proxy: Proxy | None) -> Unreachable:
     seen = f" It was issued by {issuer!r}." if issuer else ""
     return Unreachable(
-        f"The certificate shown for {_host(url)}{_through(proxy)} is not trusted: {error.verify_message}.{seen}",
+        f"The certificate shown for {_host(url)}{_through(proxy)} is not trusted: {error.verify_message.rstrip('.')}.{seen}",
         hint="If that is your authority, or that of a proxy that opens TLS, give its certificate as agent.ca of the chart "
         "(agent.caFile); else somebody stands between.",
         code="certificate-untrusted",
     )
 
 
-def _no_control_plane(error: InvalidStatus, url: str, proxy: Proxy | None) -> Unreachable:
-    headers = error.response.headers
+def no_control_plane(status: int, headers: Mapping[str, str], url: str, proxy: Proxy | None) -> Unreachable:
+    """What to raise where somebody answered as no control plane does."""
     by = headers.get("Via") or headers.get("Server")
     said = f" (by {by})" if by else ""
     return Unreachable(
-        f"{url} answered {_status(error.response.status_code)}{said}{_through(proxy)}, not as a control plane does.",
-        hint="Is the address right (agent.url)? A proxy in between may refuse it, or not let WebSockets through.",
-        code="no-control-plane",
+        f"{url} answered {_status(status)}{said}{_through(proxy)}, not as a control plane does.",
+        hint="Is the address right (agent.url)? A proxy in between may refuse it, or let no WebSocket through: "
+        "then requests carry the link (agent.transport).",
+        code=NO_CONTROL_PLANE,
     )
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ssl
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from fairlead.runtime.errors import Invalid
 from fairlead.runtime.proxies import Proxy
+from fairlead.runtime.trust import trusting
+from fairlead.wire.agent import CHANNEL_PATH, CONTROL_PATH
 
 Data = str | bytes
+Transport = Literal["auto", "websocket", "poll"]
+"""How links are made: as WebSockets, as requests that wait, or as the latter where the former do not get through."""
 
 
 class AgentOptions(Struct, frozen=True, kw_only=True):
@@ -21,6 +28,7 @@ class AgentOptions(Struct, frozen=True, kw_only=True):
     secret: str
     ca_file: str = ""
     proxy: Proxy | None = None
+    transport: Transport = "auto"
     settle: float = 0.05
     """Changes that come this close together travel together."""
     heartbeat: float = 10.0
@@ -58,3 +66,37 @@ class Dialler(Protocol):
     def channel(self, channel: str, grant: str) -> AbstractAsyncContextManager[Link]:
         """A further one, for which the control plane gave a grant."""
         ...
+
+
+class ByPath(ABC):
+    """A `Dialler` over the network: links differ in their path and in who is asking."""
+
+    def __init__(self, options: AgentOptions) -> None:
+        self._options = options
+
+    def control(self) -> AbstractAsyncContextManager[Link]:
+        """See `Dialler`."""
+        options = self._options
+        headers = {"Authorization": f"Bearer {options.secret}", "X-Fairlead-Cluster": options.cluster}
+        return self._dial(CONTROL_PATH, headers)
+
+    def channel(self, channel: str, grant: str) -> AbstractAsyncContextManager[Link]:
+        """See `Dialler`."""
+        return self._dial(f"{CHANNEL_PATH}/{channel}", {"Authorization": f"Bearer {grant}"})
+
+    @abstractmethod
+    def _dial(self, path: str, headers: dict[str, str]) -> AbstractAsyncContextManager[Link]: ...
+
+
+def trusted(options: AgentOptions) -> ssl.SSLContext | None:
+    """Made anew for each link, since the file may have been replaced; None where nothing on the way speaks TLS. Raises: Invalid."""
+    if not options.url.startswith("https") and not (options.proxy and options.proxy.scheme == "https"):
+        return None
+    try:
+        return trusting(options.ca_file)
+    except OSError as error:
+        raise Invalid(
+            f"{options.ca_file} cannot be read as certificates: {error}.",
+            hint="agent.caFile (agent.ca of the chart) holds the authority of the control plane's certificate in PEM form.",
+            code="ca-file",
+        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from typing import Final
 
 import msgspec
 
@@ -13,16 +14,18 @@ from fairlead.cluster.agent.channels import Channels, Explainer
 from fairlead.cluster.agent.grants import Gate
 from fairlead.cluster.agent.links import AgentOptions, Dialler, Link
 from fairlead.cluster.agent.observe import Observer
-from fairlead.cluster.agent.sockets import WebSockets
+from fairlead.cluster.agent.ways import Ways
 from fairlead.kube.client import Client
 from fairlead.objects import kinds
 from fairlead.runtime.errors import Denied, FairleadError, Retryable, Unreachable
+from fairlead.runtime.instruments import counter, gauge
 from fairlead.runtime.logs import logger
 from fairlead.runtime.retry import FOREVER
-from fairlead.wire.agent import Applied, Desired, Hello, Open, Welcome, decode_from_server, encode
+from fairlead.wire.agent import REFUSED, AgentFrame, Applied, Desired, Hello, Open, Welcome, decode_from_server, encode
 
-REFUSED = 4403
-"""Close code of a control plane that does not know us."""
+_CONNECTED: Final = gauge("fairlead_agent_connected")
+_CONNECTIONS: Final = counter("fairlead_agent_connections_total")
+_FRAMES: Final = counter("fairlead_agent_frames_total", ("received",), ("sent",))
 
 
 class Agent:
@@ -33,9 +36,11 @@ class Agent:
     ) -> None:
         self.observer = Observer(client)
         self.connected = asyncio.Event()
+        self.trouble: FairleadError | None = None
+        """Why the last try to connect failed; None while it is connected, and where nobody answered."""
         self._client = client
         self._options = options
-        self._dialler = dialler or WebSockets(options)
+        self._dialler = dialler or Ways(options, client.clock)
         self._channels = Channels(client, explainer, self._dialler)
         self._rng = rng
         self._applier = Applier(client)
@@ -58,16 +63,20 @@ class Agent:
             try:
                 await self._connection()
             except (ConnectionError, TimeoutError, FairleadError) as error:
+                self.trouble = error if isinstance(error, FairleadError) else None
                 self._log.warning("connection.lost", message=str(error) or type(error).__name__)
-            self.connected.clear()
+            finally:
+                self.connected.clear()
+                _CONNECTED.set(0)
             lasted = self._client.clock.monotonic() - began
             failures = 1 if lasted > FOREVER.most else failures + 1
             await self._client.clock.sleep(FOREVER.wait(failures, self._rng))
 
     async def _connection(self) -> None:
+        _CONNECTIONS.inc()
         async with self._dialler.control() as link:
             word = f"{self._rng.getrandbits(128):032x}"
-            await link.send(encode(await self._hello(word)))
+            await _send(link, await self._hello(word))
             await self._converse(link, Gate(self._options.cluster, word, self._client.clock.now))
 
     async def _hello(self, connection: str) -> Hello:
@@ -94,6 +103,9 @@ class Agent:
     async def _receive(self, link: Link, gate: Gate, wanted: asyncio.Queue[Desired], group: asyncio.TaskGroup) -> None:
         async for data in link:
             self.connected.set()
+            self.trouble = None
+            _CONNECTED.set(1)
+            _FRAMES.labels("received").inc()
             try:
                 frame = decode_from_server(data)
             except msgspec.MsgspecError as error:
@@ -116,7 +128,7 @@ class Agent:
     async def _report(self, link: Link) -> None:
         """Everything first, then what changes; where nothing does, that we are there."""
         seq = 1
-        await link.send(encode(self.observer.everything(seq)))
+        await _send(link, self.observer.everything(seq))
         while True:
             is_due = False
             try:
@@ -126,9 +138,9 @@ class Agent:
                 is_due = True
             await self._client.clock.sleep(self._options.settle)
             frame = self.observer.delta(seq + 1)
-            if frame.rows or frame.gone or is_due:
+            if frame.rows or frame.gone or frame.health is not None or is_due:
                 seq += 1
-                await link.send(encode(frame))
+                await _send(link, frame)
 
     async def _follow(self, link: Link, wanted: asyncio.Queue[Desired]) -> None:
         """Applies frames in order; one that the API cannot take now is tried again, not skipped."""
@@ -142,4 +154,9 @@ class Agent:
                     self._log.info("apply.again", message=str(error))
                     await self._client.clock.sleep(error.after or 1.0)
             self._applied = max(self._applied, frame.revision)
-            await link.send(encode(Applied(revision=frame.revision, errors=errors)))
+            await _send(link, Applied(revision=frame.revision, errors=errors))
+
+
+async def _send(link: Link, frame: AgentFrame) -> None:
+    await link.send(encode(frame))
+    _FRAMES.labels("sent").inc()

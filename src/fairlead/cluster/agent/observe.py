@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fairlead.cluster.agent import rows
+from fairlead.cluster.agent.health import CONFIG_NAME, health_of
 from fairlead.kube.cache import Cache, Key
 from fairlead.kube.client import Client
 from fairlead.objects import builtin, fields, kai, kinds
@@ -14,7 +15,7 @@ from fairlead.objects import organisation as org
 from fairlead.objects import pod as objects
 from fairlead.objects.meta import Object, is_owned_by
 from fairlead.objects.workload import DistributedTraining, Training, Workload, Workspace
-from fairlead.wire.agent import AnyRow, Gone, Observed
+from fairlead.wire.agent import AnyRow, ClusterHealth, Gone, Observed
 
 Mark = tuple[str, Key]
 """("work:KIND" or "node" or "queue", key)."""
@@ -33,12 +34,14 @@ class Observer:
         self.workspaces: Cache[Workspace] = Cache(client, kinds.WORKSPACE)
         self.trainings: Cache[Training] = Cache(client, kinds.TRAINING)
         self.distributed: Cache[DistributedTraining] = Cache(client, kinds.DISTRIBUTED_TRAINING)
+        self.configs: Cache[org.ClusterConfig] = Cache(client, kinds.CLUSTER_CONFIG)
         self.changed = asyncio.Event()
         self._marks: set[Mark] = set()
         self._pods_of: dict[tuple[str, str, str], set[Key]] = {}
         self._pods_on: dict[str, set[Key]] = {}
         self._rows: dict[tuple[str, str], AnyRow] = {}
         self._made_of: dict[Mark, set[tuple[str, str]]] = {}
+        self._health = ClusterHealth()
         self._simulated: set[str] = set()
         """Nodes whose GPUs do not exist."""
         self._listen()
@@ -54,12 +57,13 @@ class Observer:
             self.workspaces,
             self.trainings,
             self.distributed,
+            self.configs,
         )
 
     def everything(self, seq: int) -> Observed:
         """All rows there are."""
         self.delta(seq)
-        return Observed(seq=seq, rows=tuple(self._rows.values()), full=True)
+        return Observed(seq=seq, rows=tuple(self._rows.values()), full=True, health=self._health)
 
     def delta(self, seq: int) -> Observed:
         """Rows that changed, and those that are gone, since the last call."""
@@ -76,7 +80,15 @@ class Observer:
             for name, row in made.items():
                 if self._rows.get(name) != row:
                     self._rows[name] = changed[name] = row
-        return Observed(seq=seq, rows=tuple(changed.values()), gone=tuple(gone))
+        return Observed(seq=seq, rows=tuple(changed.values()), gone=tuple(gone), health=self._new_health())
+
+    def _new_health(self) -> ClusterHealth | None:
+        """How the cluster stands, where that is other than it was."""
+        found = health_of(self.configs.get(CONFIG_NAME))
+        if found == self._health:
+            return None
+        self._health = found
+        return found
 
     def _rows_of(self, mark: Mark) -> list[AnyRow]:
         what, key = mark
@@ -134,6 +146,7 @@ class Observer:
         self.queues.on_change(self._marker("queue"))
         self.pools.on_change(lambda _k, _b, _a: self._mark_nodes())
         self.pods.on_change(self._pod_changed)
+        self.configs.on_change(lambda _k, _b, _a: self.changed.set())
 
     def _marker(self, what: str) -> Callable[[Key, Object | None, Object | None], None]:
         def changed(key: Key, _before: Object | None, _after: Object | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,29 +16,15 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.headers import build_authorization_basic
 
 from fairlead.cluster.agent.failures import explained
-from fairlead.cluster.agent.links import AgentOptions, Data, Link
-from fairlead.runtime.errors import Invalid
+from fairlead.cluster.agent.links import AgentOptions, ByPath, Data, Link, trusted
+from fairlead.runtime.errors import Unreachable
 from fairlead.runtime.proxies import Proxy
-from fairlead.wire.agent import CHANNEL_PATH, CONTROL_PATH
 
 _LOOK_SECONDS: Final = 5.0
 
 
-class WebSockets:
-    """A `Dialler` over the network."""
-
-    def __init__(self, options: AgentOptions) -> None:
-        self._options = options
-
-    def control(self) -> AbstractAsyncContextManager[Link]:
-        """See `Dialler`."""
-        options = self._options
-        headers = {"Authorization": f"Bearer {options.secret}", "X-Fairlead-Cluster": options.cluster}
-        return self._dial(CONTROL_PATH, headers)
-
-    def channel(self, channel: str, grant: str) -> AbstractAsyncContextManager[Link]:
-        """See `Dialler`."""
-        return self._dial(f"{CHANNEL_PATH}/{channel}", {"Authorization": f"Bearer {grant}"})
+class WebSockets(ByPath):
+    """A `Dialler` by WebSockets."""
 
     @asynccontextmanager
     async def _dial(self, path: str, headers: dict[str, str]) -> AsyncIterator[Link]:
@@ -59,10 +45,7 @@ class WebSockets:
                 **_tls(options),
             )
         except (WebSocketException, OSError, TimeoutError) as error:
-            issuer = ""
-            if isinstance(error, ssl.SSLCertVerificationError):
-                issuer = await asyncio.to_thread(_issuer, options.url, options.proxy)
-            raise explained(error, options.url, options.proxy, issuer=issuer) from error
+            raise await failure(error, options) from error
 
 
 class _Socket:
@@ -90,20 +73,22 @@ class _Socket:
 
 
 def _tls(options: AgentOptions) -> dict[str, Any]:
-    """Made anew for each link: the file may have been replaced."""
-    is_tls, proxy = options.url.startswith("https"), options.proxy
-    via_tls = proxy is not None and proxy.scheme == "https"
-    if not is_tls and not via_tls:
+    context = trusted(options)
+    via_tls = options.proxy is not None and options.proxy.scheme == "https"
+    if context is None:
         return {}
-    try:
-        context = ssl.create_default_context(cafile=options.ca_file or None)
-    except (OSError, ssl.SSLError) as error:
-        raise Invalid(
-            f"{options.ca_file} cannot be read as certificates: {error}.",
-            hint="agent.caFile (agent.ca of the chart) holds the authority of the control plane's certificate in PEM form.",
-            code="ca-file",
-        ) from error
-    return {**({"ssl": context} if is_tls else {}), **({"proxy_ssl": context} if via_tls else {})}
+    return {
+        **({"ssl": context} if options.url.startswith("https") else {}),
+        **({"proxy_ssl": context} if via_tls else {}),
+    }
+
+
+async def failure(error: Exception, options: AgentOptions) -> Unreachable:
+    """What to raise for a failed try to dial; a certificate that is not trusted is looked at once more, to say who signed it."""
+    issuer = ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        issuer = await asyncio.to_thread(_issuer, options.url, options.proxy)
+    return explained(error, options.url, options.proxy, issuer=issuer)
 
 
 def _issuer(url: str, proxy: Proxy | None) -> str:

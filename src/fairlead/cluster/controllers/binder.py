@@ -23,11 +23,12 @@ from fairlead.objects import fields, kinds
 from fairlead.objects.crds import OURS
 from fairlead.objects.json import JsonObject
 from fairlead.objects.kai import BindRequest, BindRequestStatus, is_for
-from fairlead.objects.meta import Condition
+from fairlead.objects.meta import Condition, condition_of
 from fairlead.objects.pod import Pod, has_ended
 from fairlead.objects.times import text_of
 from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Conflict, Denied, Invalid, NotFound
+from fairlead.runtime.instruments import gauge
 from fairlead.runtime.logs import logger
 from fairlead.workloads.gpus import groups_of
 
@@ -37,6 +38,9 @@ _CLAIM_SECONDS: Final = 1.0
 """How often a request that waits for a volume is looked at."""
 _LOOK_SECONDS: Final = 5.0
 """How often a request that waits for a device is looked at, beside being told of changes."""
+_TOLD_SECONDS: Final = 10.0
+"""So long a request waits before its pod is told what for."""
+_RESERVING: Final = gauge("fairlead_reservation_pods", ("used",), ("unused",))
 
 
 class Binder:
@@ -62,6 +66,8 @@ class Binder:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._since: dict[str, float] = {}
         """Since when a request waits, by its UID."""
+        self._reserving: dict[str, tuple[int, bool]] = {}
+        """Group to its reservation pods, and whether somebody uses them."""
         self._log = logger("binder")
         self.requests.on_change(self._index)
 
@@ -87,10 +93,19 @@ class Binder:
         """A device that nobody uses is given back; pods on one that nobody holds for them any more are stopped."""
         held = self.reservations.of(group)
         nodes = {pod.spec.node_name for pod in (*held, *self._sharing(group))}
+        self._count(group, held)
         for node in sorted(nodes):
             async with self._locks[node]:
                 await self._settle(group, node)
         return None
+
+    def _count(self, group: str, held: list[Pod]) -> None:
+        """Notes our reservation pods of the group, and whether anybody uses them: unused ones are about to be given back."""
+        self._reserving.pop(group, None)
+        if ours := [pod for pod in held if pod.metadata.namespace == self.reservations.options.namespace]:
+            self._reserving[group] = (len(ours), bool(self._sharing(group) or self._asking.get(group)))
+        for state, is_used in (("used", True), ("unused", False)):
+            _RESERVING.labels(state).set(sum(n for n, used in self._reserving.values() if used is is_used))
 
     def asking(self, group: str) -> tuple[Key, ...]:
         """Requests that want the group."""
@@ -128,11 +143,25 @@ class Binder:
         if all(devices) and not claims:
             await self._bind(request, pod, devices)
             return None
-        late = self._late(request, self._clock.now() - since, claims if all(devices) else ())
-        if late:
+        waited, open_claims = self._clock.now() - since, claims if all(devices) else ()
+        if late := self._late(request, waited, open_claims):
             await self._fail(request, late)
             return None
+        if waited > _TOLD_SECONDS:
+            await self._tell(pod, spec.selected_node, open_claims)
         return _CLAIM_SECONDS if claims else _LOOK_SECONDS
+
+    async def _tell(self, pod: Pod, node: str, claims: tuple[str, ...]) -> None:
+        """What it waits for, once that takes long: to whoever looks it has a place and does not start."""
+        what = (
+            f"its claim {claims[0]} has a volume"
+            if claims
+            else "the node agent (fairlead-node) tells which GPU it gave"
+        )
+        why = f"Placed on {node}; waits until {what}"
+        told = condition_of(pod.status.conditions, "PodScheduled")
+        if told is None or told.message != why:
+            await self._condition(pod, "PodScheduled", "False", "Binding", why)
 
     def _late(self, request: BindRequest, seconds: float, claims: tuple[str, ...]) -> str:
         """Why it is given up; empty while it is not. `claims`: those that are waited for, none where a device is."""

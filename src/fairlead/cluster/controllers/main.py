@@ -16,8 +16,9 @@ from fairlead.cluster.controllers.enforcement import Enforcement, EnforcementOpt
 from fairlead.cluster.controllers.grouper import Grouper, OwnerKey
 from fairlead.cluster.controllers.mps_claims import MpsClaims
 from fairlead.cluster.controllers.observe import Observed
-from fairlead.cluster.controllers.projects import Projects
+from fairlead.cluster.controllers.projects import Projects, namespace_of
 from fairlead.cluster.controllers.reservations import ReservationOptions, Reservations
+from fairlead.cluster.controllers.standing import Standing, StandingOptions
 from fairlead.cluster.controllers.works import WorkKey, Works
 from fairlead.kube.cache import Cache, Key
 from fairlead.kube.client import Client
@@ -36,12 +37,16 @@ class ControllersOptions(Struct, frozen=True, kw_only=True):
 
     scheduler_names: tuple[str, ...] = ("fairlead",)
     """Names by which pods ask for our scheduler."""
+    creates_namespaces: bool = True
+    """Of projects; else whoever runs the cluster makes them."""
     webhooks: WebhookOptions | None = None
     """The admission webhooks whose certificate it keeps; None where there are none."""
     reservations: ReservationOptions | None = None
     """What reservation pods are made of; None where the nodes share devices out themselves."""
     enforcement: EnforcementOptions | None = None
     """Whose memory MPS keeps apart; None where it is not used."""
+    standing: StandingOptions | None = None
+    """How often the cluster's prerequisites and the product's parts are looked at; None where they are not."""
 
 
 class Controllers:
@@ -57,7 +62,7 @@ class Controllers:
         }
         """Workloads by kind."""
         claims = MpsClaims(client) if options.enforcement is not None else None
-        projects = Projects(client, self.observed, claims)
+        projects = Projects(client, self.observed, claims, makes_namespaces=options.creates_namespaces)
         works = Works(client, self.observed, clock, tells=options.reservations is not None)
         grouper = Grouper(client, self.observed)
         self._projects: Reconciler[tuple[str, str]] = Reconciler("projects", projects.reconcile, clock=clock, rng=rng)
@@ -67,6 +72,7 @@ class Controllers:
         if options.webhooks is not None:
             keeper = WebhookCertificates(client, clock, options.webhooks)
             self._certificates = Reconciler("certificates", keeper.reconcile, clock=clock, rng=rng, workers=1)
+        self._standing = Standing(client, clock, rng, options.standing) if options.standing is not None else None
         self._binding: Binding | None = None
         if options.reservations is not None:
             enforcement = Enforcement(client, self.observed, options.enforcement)
@@ -87,6 +93,8 @@ class Controllers:
             if self._certificates is not None:
                 self._certificates.mark("")
                 group.create_task(self._certificates.run(), name="controllers.certificates")
+            if self._standing is not None:
+                group.create_task(self._standing.run(), name="controllers.standing")
             caches = (*self.observed.caches(), *(self._binding.caches() if self._binding else ()))
             for cache in caches:
                 group.create_task(cache.run(), name=f"controllers.cache.{cache.kind.plural}")
@@ -105,7 +113,7 @@ class Controllers:
     def _listen(self) -> None:
         seen = self.observed
         seen.projects.on_change(lambda key, _b, _a: self._projects.mark(("project", key.name)))
-        seen.departments.on_change(lambda key, _b, _a: self._projects.mark(("department", key.name)))
+        seen.departments.on_change(self._department_changed)
         seen.pools.on_change(lambda _k, _b, _a: self._mark_units())
         seen.queues.on_change(self._queue_changed)
         seen.namespaces.on_change(self._namespace_changed)
@@ -149,10 +157,14 @@ class Controllers:
         elif DEPARTMENT in labels:
             self._projects.mark(("department", labels[DEPARTMENT]))
 
-    def _namespace_changed(self, key: Key, before: Namespace | None, after: Namespace | None) -> None:
-        for namespace in filter(None, (before, after)):
-            if project := namespace.metadata.labels.get(PROJECT):
-                self._projects.mark(("project", project))
+    def _department_changed(self, key: Key, before: object, after: object) -> None:
+        self._projects.mark(("department", key.name))
+        if before is None or after is None:
+            self._mark_units()
+
+    def _namespace_changed(self, key: Key, _before: Namespace | None, _after: Namespace | None) -> None:
+        of_it = (p.metadata.name for p in self.observed.projects if namespace_of(p) == key.name)
+        self._projects.mark_all(("project", name) for name in of_it)
         for kind, cache in self._caches.items():
             self._works.mark_all((kind, name) for name in cache.items() if name.namespace == key.name)
 

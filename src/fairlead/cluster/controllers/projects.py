@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from fairlead.cluster.controllers.mps_claims import LOOK_SECONDS, MpsClaims
@@ -14,7 +16,7 @@ from fairlead.objects.fields import DEPARTMENT, NODE_POOL, PROJECT, QUEUE, QUEUE
 from fairlead.objects.json import JsonObject
 from fairlead.objects.kai import Queue, QueueResource, QueueResources, QueueSpec
 from fairlead.objects.meta import ObjectMeta
-from fairlead.objects.organisation import PoolResources, Share
+from fairlead.objects.organisation import PoolResources, Project, Share
 from fairlead.runtime.errors import NotFound
 
 _MANAGED = "fairlead.dev/managed-by"
@@ -24,11 +26,15 @@ DEFAULT_DEPARTMENT = "default"
 class Projects:
     """Reconciles one project or department at a time. Keys: ("project" or "department", name)."""
 
-    def __init__(self, client: Client, observed: Observed, claims: MpsClaims | None = None) -> None:
+    def __init__(
+        self, client: Client, observed: Observed, claims: MpsClaims | None = None, *, makes_namespaces: bool = True
+    ) -> None:
         self._client = client
         self._observed = observed
         self._claims = claims
         """Of namespaces whose pods may be clients of MPS; None where it is not used."""
+        self._makes_namespaces = makes_namespaces
+        """Else whoever runs the cluster makes and labels them."""
 
     async def reconcile(self, key: tuple[str, str]) -> float | None:
         """Makes queues and namespace what the object says; removes queues of what is gone."""
@@ -110,30 +116,61 @@ class Projects:
         project = self._observed.projects.get(name)
         if project is None:
             return
-        namespace = project.spec.namespace or f"runai-{name}"
+        namespace = namespace_of(project)
         labels = {PROJECT: name, QUEUE: name, QUEUE_OLD: name}
         present = self._observed.namespaces.get(namespace)
+        if self._makes_namespaces:
+            present = await self._made(namespace, labels, present)
+        phase, message = self._state(project, namespace, labels, present)
+        if (project.status.phase, project.status.message, project.status.namespace) != (phase, message, namespace):
+            status: JsonObject = {"phase": phase, "message": message, "namespace": namespace}
+            await self._client.patch_status(kinds.PROJECT, name, status)
+
+    async def _made(self, name: str, labels: dict[str, str], present: Namespace | None) -> Namespace:
         if present is None:
             try:
-                await self._client.create(
-                    kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name=namespace, labels=labels))
+                return await self._client.create(
+                    kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name=name, labels=labels))
                 )
             except AlreadyExists:
-                present = await self._client.get(kinds.NAMESPACE, namespace)
-        if present is not None and not labels.items() <= present.metadata.labels.items():
-            await self._client.patch(kinds.NAMESPACE, namespace, {"metadata": {"labels": {**labels}}})
-        if project.status.phase != "Ready":
-            status: JsonObject = {"phase": "Ready", "namespace": namespace}
-            await self._client.patch_status(kinds.PROJECT, name, status)
+                present = await self._client.get(kinds.NAMESPACE, name)
+        if not labels.items() <= present.metadata.labels.items():
+            return await self._client.patch(kinds.NAMESPACE, name, {"metadata": {"labels": {**labels}}})
+        return present
+
+    def _state(
+        self, project: Project, namespace: str, labels: dict[str, str], present: Namespace | None
+    ) -> tuple[Literal["Ready", "Creating", "Failed"], str]:
+        """(phase, what is missing for work to run in it)."""
+        department = project.spec.department or DEFAULT_DEPARTMENT
+        queue = department_queue(department, pool_names(self._observed.pools)[0])
+        if self._observed.departments.get(department) is None and self._observed.queues.get(queue) is None:
+            return "Failed", f"There is no department {department!r}: make it, or name another in spec.department."
+        words = " ".join(f"{key}={value}" for key, value in labels.items())
+        if present is None:
+            return "Creating", (
+                f"Namespaces are made by whoever runs this cluster: kubectl create namespace {namespace}"
+                f" && kubectl label namespace {namespace} {words}"
+            )
+        if present.status.phase == "Terminating":
+            return "Creating", f"The namespace {namespace} is being removed; it is made again once it is gone."
+        if not labels.items() <= present.metadata.labels.items():
+            return "Creating", f"The namespace lacks labels: kubectl label namespace {namespace} {words}"
+        return "Ready", ""
 
     async def _ensure_claim(self, name: str) -> float | None:
         """By which the project's pods reach MPS; looked at again now and then, for nobody tells of claims that are removed."""
         project = self._observed.projects.get(name)
-        namespace = self._observed.namespaces.get(project.spec.namespace or f"runai-{name}") if project else None
+        namespace = self._observed.namespaces.get(namespace_of(project)) if project else None
         if self._claims is None or project is None or namespace is None:
             return None
         await self._claims.ensure(project, namespace)
         return LOOK_SECONDS
+
+
+def namespace_of(project: Project) -> str:
+    """Name of its namespace."""
+    return project.spec.namespace or f"runai-{project.metadata.name}"
 
 
 def _queue(name: str, parent: str, pool: PoolResources, priority: int | None, labels: dict[str, str]) -> Queue:

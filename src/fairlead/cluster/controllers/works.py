@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import to_builtins
@@ -24,6 +25,7 @@ from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Conflict, Denied, Invalid, NotFound, Retryable
 from fairlead.workloads.realise import Realised, realise
 from fairlead.workloads.shares import with_devices
+from fairlead.workloads.status import ends_by
 
 WorkKey = tuple[str, Key]
 """(kind, name of the object)."""
@@ -79,8 +81,14 @@ class Works:
             return again
         await self._show(kind, workload, plan.status)
         self._observed.forget(left)
-        next_try = seconds_of(plan.status.next_try_at)
-        return None if next_try is None else max(next_try - self._clock.now(), 0.0)
+        return self._again(mine, seconds_of(plan.status.next_try_at))
+
+    def _again(self, mine: Sequence[Pod], next_try: float | None) -> float | None:
+        """Seconds until time alone changes what is to be done or told; None where it does not."""
+        now = self._clock.now()
+        late = [at for pod in mine if pod.metadata.deletion_timestamp and (at := ends_by(pod)) > now]
+        times = [*late, *([] if next_try is None else [next_try])]
+        return max(min(times) - now, 0.0) if times else None
 
     async def _note_end(self, kind: str, workload: Workload, ended: str) -> None:
         meta = workload.metadata

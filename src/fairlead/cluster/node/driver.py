@@ -22,6 +22,8 @@ class Device(Struct, frozen=True, kw_only=True):
     memory_mib: int = 0
     used_mib: int = 0
     utilisation_percent: int = 0
+    mig: bool = False
+    """Split by MIG."""
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -63,6 +65,7 @@ def _device(nvml: Any, index: int) -> Device:
         memory_mib=int(memory.total) >> 20,
         used_mib=int(memory.used) >> 20,
         utilisation_percent=_utilisation(nvml, handle),
+        mig=_is_split(nvml, handle),
     )
 
 
@@ -72,3 +75,12 @@ def _utilisation(nvml: Any, handle: Any) -> int:
         return int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
     except (nvml.NVMLError, AttributeError):
         return 0
+
+
+def _is_split(nvml: Any, handle: Any) -> bool:
+    """Whether MIG is on; not where the device does not know of it."""
+    try:
+        current, _pending = nvml.nvmlDeviceGetMigMode(handle)
+    except (nvml.NVMLError, AttributeError):
+        return False
+    return bool(current == nvml.NVML_DEVICE_MIG_ENABLE)

@@ -13,10 +13,12 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
+from fairlead.cluster.node import machine
 from fairlead.cluster.node.daemon import MpsOptions
 from fairlead.cluster.node.driver import Reading, read
 from fairlead.cluster.node.mps import Mps
 from fairlead.cluster.node.report import NO_MPS, reserved, status_of, untold
+from fairlead.cluster.node.series import Devices
 from fairlead.kube import podresources
 from fairlead.kube.cache import Cache
 from fairlead.kube.client import Client
@@ -63,6 +65,7 @@ class NodeAgent:
         self._pods.on_change(lambda _key, _before, _after: self._changed.set())
         self._mps = Mps(options.mps, clock, rng, self._changed.set) if options.mps else None
         self._written: NodeReportStatus | None = None
+        self.devices = Devices(options.node, clock.now())
         self.has_told = False
         """Whether the kubelet has answered, and what was written before on reservation pods is put right."""
         self._log = logger("node", node=options.node)
@@ -124,6 +127,7 @@ class NodeAgent:
         holders = await podresources.devices(fields.GPU_RESOURCE, self._options.socket)
         missing = self._mps.findings() if self._mps else None
         status = status_of(reading, given, holders, self._pods.values(), missing)
+        self.devices.note(status, self._clock.now(), machine.look())
         if status == self._written:
             return
         dated = msgspec.structs.replace(status, observed_at=text_of(self._clock.now()))

@@ -8,16 +8,16 @@ from random import Random
 from typing import Final
 
 from msgspec import Struct
-from prometheus_client import Gauge
 
 from fairlead.cluster.node.daemon import Daemon, MpsOptions
 from fairlead.runtime.clock import Clock
+from fairlead.runtime.instruments import gauge
 from fairlead.workloads.mps import SHARED_MEMORY
 
 _WHOLE: Final = "GPU-"
 """Ids of whole devices begin with it."""
-_DAEMONS = Gauge("fairlead_mps_daemons", "MPS daemons of shared GPUs on this node.", ["state"])
-_STARTS = Gauge("fairlead_mps_starts", "How often the MPS daemons that are kept now were started.")
+_DAEMONS: Final = gauge("fairlead_mps_daemons", ("living",), ("away",))
+_STARTS: Final = gauge("fairlead_mps_starts")
 
 
 class Word(Struct, frozen=True, kw_only=True):

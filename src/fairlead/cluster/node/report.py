@@ -38,6 +38,7 @@ def status_of(
             memory_mib=device.memory_mib,
             memory_used_mib=device.used_mib,
             utilisation_percent=device.utilisation_percent,
+            mig=device.mig,
             healthy=device.uuid in given,
             health_message="" if device.uuid in given else "The kubelet does not give it out.",
             gpu_groups=groups.get(device.uuid, ()),

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from fairlead.cluster.scheduler.assumed import UNCERTAIN_SECONDS, Assumed
 from fairlead.cluster.scheduler.evictions import Kept, end, eviction_text, losses
+from fairlead.cluster.scheduler.measured import BINDS, EVICTIONS
 from fairlead.kube.client import Client
 from fairlead.kube.errors import AlreadyExists, Uncertain
 from fairlead.model import Bind, Evict, Keep, PodGroup
@@ -131,15 +132,19 @@ class Applier:
         try:
             await self._place(bind, pod, known)
         except (NotFound, AlreadyExists, Conflict) as error:
+            BINDS.labels("refused").inc()
             self._log.info("bind.refused", pod=f"{meta.namespace}/{meta.name}", message=str(error))
             return ""
         except Uncertain as error:
+            BINDS.labels("uncertain").inc()
             self._log.info("bind.uncertain", pod=f"{meta.namespace}/{meta.name}", message=str(error))
             self._assumed.bind(bind.pod, bind.node, bind.shared, self._clock.now() + UNCERTAIN_SECONDS)
             return ""
         except FairleadError as error:
+            BINDS.labels("failed").inc()
             self._log.warning("bind.failed", pod=f"{meta.namespace}/{meta.name}", message=str(error))
             return str(error)
+        BINDS.labels("done").inc()
         # what the binder cannot do is withdrawn
         until = self._clock.now() + UNCERTAIN_SECONDS if self._is_for_binder(bind, known) else None
         self._assumed.bind(bind.pod, bind.node, bind.shared, until)
@@ -196,6 +201,7 @@ class Applier:
             self._assumed.evict(evict.pod, self._clock.now() + UNCERTAIN_SECONDS)
             return ""
         self._assumed.evict(evict.pod)
+        EVICTIONS.labels(evict.action.value).inc()
         self._event(pod, "Evicted", message)
         return ""
 

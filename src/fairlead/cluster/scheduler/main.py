@@ -10,7 +10,9 @@ from msgspec import Struct
 from fairlead.cluster.scheduler.apply import Applier, Known
 from fairlead.cluster.scheduler.explained import to_json
 from fairlead.cluster.scheduler.groups import NEVER_FAILED, Retry
+from fairlead.cluster.scheduler.measured import BUGS, CYCLE, DECISION, LAST_CYCLE, Measured
 from fairlead.cluster.scheduler.queues import QueueStatuses
+from fairlead.cluster.scheduler.series import Decided
 from fairlead.cluster.scheduler.shadow import Shadow
 from fairlead.cluster.scheduler.told import Told
 from fairlead.cluster.scheduler.verdicts import Verdicts
@@ -62,6 +64,7 @@ class Scheduler:
         self._withdrawn: set[str] = set()
         """UIDs of failed requests that were noted."""
         self.witness: Witness | None = None
+        self.measured = Measured()
         self.cycles = 0
         self._log = logger("scheduler")
 
@@ -75,7 +78,10 @@ class Scheduler:
             group.create_task(self._told.run(), name="scheduler.told")
             while True:
                 self._dirty.clear()
+                began = self._clock.monotonic()
                 await self.cycle()
+                CYCLE.observe(self._clock.monotonic() - began)
+                LAST_CYCLE.set(self._clock.now())
                 await self._wait()
 
     async def cycle(self) -> None:
@@ -88,6 +94,7 @@ class Scheduler:
         self._verdicts.forget(present)
         if self._shadow is None:
             await self._withdraw_failed()
+        self.measured.keep(self.world.pool_names())
         for pool in self.world.pool_names():
             snapshot = self.world.snapshot(pool, self._retries, frozenset(self._aside))
             plan = await self._decide(pool, snapshot)
@@ -100,6 +107,8 @@ class Scheduler:
                 first=_speakers(snapshot),
                 gpu_memory_mib={n.name: n.gpu_memory_mib for n in snapshot.nodes},
             )
+            queues, now = tuple(self.world.queues), self._clock.now()
+            self.measured.note(Decided(snapshot=snapshot, plan=plan, pods=known.pods, queues=queues, now=now))
             if self._shadow is not None:
                 self._shadow.note(plan, known, _pods_of(snapshot))
             else:
@@ -146,15 +155,17 @@ class Scheduler:
         await self._clock.sleep(self.options.settle)
 
     async def _decide(self, pool: str, snapshot: Snapshot) -> Plan | None:
-        now = self._clock.now()
+        now, began = self._clock.now(), self._clock.monotonic()
         try:
             plan, warm = await asyncio.to_thread(decide, snapshot, self.options.policy, now, self._warm.get(pool))
         except DecisionError as bug:
+            BUGS.inc()
             self._log.error("decide.bug", pool=pool, group=bug.group, exc_info=bug)
             if bug.group and bug.group not in self._aside:
                 self._aside.add(bug.group)
                 self._dirty.set()
             return None
+        DECISION.labels(pool).observe(self._clock.monotonic() - began)
         self._warm[pool] = warm
         if self.witness is not None:
             self.witness(snapshot, self.options.policy, plan, now)

@@ -10,19 +10,15 @@ from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
-from prometheus_client import Counter
 
 from fairlead.cluster.scheduler.apply import Known
 from fairlead.model import Bind, Evict, Plan
+from fairlead.runtime.instruments import counter
 from fairlead.runtime.logs import logger
 from fairlead.wire.reasons import distinct, render
 
-COMPARED: Final = Counter(
-    "fairlead_shadow_placements",
-    "Pods that another scheduler placed, by what this one would have done: same-node, other-node, wait.",
-    ["instead"],
-)
-EVICTIONS: Final = Counter("fairlead_shadow_evictions", "Pods that this scheduler would have evicted.")
+COMPARED: Final = counter("fairlead_shadow_placements_total", ("same-node",), ("other-node",), ("wait",))
+EVICTIONS: Final = counter("fairlead_shadow_evictions_total")
 
 
 class _Would(Struct, frozen=True):

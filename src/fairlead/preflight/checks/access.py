@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fairlead.preflight.check import Check, Finding, Verdict, Who, failed, passed, unknown, warned
+from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, passed, unknown, warned
 from fairlead.preflight.checks.tries import Refusal, Try, tries
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
@@ -19,6 +19,8 @@ _REMEDIES: Final = {
     "tls": "Give the cluster's authority in the kubeconfig (certificate-authority-data)",
     "proxy": "Exempt the API server's address from the proxy: add it to NO_PROXY of this machine",
     "timeout": "kubectl get --raw '/readyz?verbose', and look at what the API server and etcd wait for",
+    "block-page": "Correct the API server's address in the kubeconfig, or exempt it from the proxy (NO_PROXY of this machine)",
+    "forbidden": "Let an administrator of the cluster apply what this prints: fairlead preflight role --user NAME",
     "unauthorized": "Sign in to the cluster again: its API server does not take this credential",
 }
 
@@ -31,6 +33,7 @@ def connectivity(facts: Facts, config: Config) -> Finding:
     - exec-plugin-missing: the kubeconfig calls a program for its credential that is not on this machine.
     - expired, unauthorized: sign in again.
     - dns, refused, tls, proxy, timeout: the first step of the way that did not work.
+    - block-page: something answers in the API server's place, such as a proxy's page.
     - slow: lists take longer than two seconds; look at the load of the API server and etcd.
     """
     named = facts.maybe_text("access", "context")
@@ -73,7 +76,9 @@ def _remedy(cause: str, facts: Facts) -> str:
 
 
 def _who(cause: str) -> Who:
-    return {"timeout": Who.CLUSTER_ADMIN, "proxy": Who.NETWORK, "dns": Who.NETWORK}.get(cause, Who.YOU)
+    return {"timeout": Who.CLUSTER_ADMIN, "forbidden": Who.CLUSTER_ADMIN, "proxy": Who.NETWORK, "dns": Who.NETWORK}.get(
+        cause, Who.YOU
+    )
 
 
 def _words(text: str) -> frozenset[str]:
@@ -104,7 +109,11 @@ def permissions(facts: Facts, config: Config) -> Finding:
       what they would have told is.
     - escalation: the account may make roles, but not roles with rights that it has not itself (`escalate`, `bind`).
     - dry-run-unsupported: a webhook of somebody else does not take dry runs, so nothing is proven.
+
+    Once the product is installed the controllers ask for themselves, every day: whether they still may do what they need.
     """
+    if facts.maybe_flag("run", "after_install") is True:
+        return _own(facts)
     sent = tries(facts)
     refused = [each for each in sent if each.refusal in (Refusal.RBAC, Refusal.ESCALATION)]
     rights = _refused_rights(facts, proven=bool(sent))
@@ -137,6 +146,21 @@ def permissions(facts: Facts, config: Config) -> Finding:
     return passed(
         f"all {len(sent)} objects that were tried are accepted" if len(sent) > 1 else f"{sent[0].object} is accepted"
     )
+
+
+def _own(facts: Facts) -> Finding:
+    """What the controllers say of their own account."""
+    asked = facts.items("access_reviews")
+    if not asked:
+        return unknown("nobody answered what the controllers may do")
+    refused = [f"{each.text('verb')} {each.text('resource')}" for each in asked if not each.flag("allowed")]
+    if refused:
+        seen = f"the controllers may not: {', '.join(dict.fromkeys(refused))}"
+        remedy = "Put the roles of the chart in force again: fairlead upgrade, or helm upgrade with --reuse-values"
+        return failed(seen, Refusal.RBAC, remedy)
+    if unread := _unread(facts):
+        return unknown(f"may not be read, so that other checks cannot know: {', '.join(unread)}", Refusal.RBAC)
+    return passed("the controllers may do what they need")
 
 
 def _refused_rights(facts: Facts, *, proven: bool) -> list[str]:
@@ -192,9 +216,11 @@ CHECKS: Final = (
             "proxy",
             "timeout",
             "unauthorized",
+            "block-page",
             "slow",
         ),
         judge=connectivity,
+        by_api=ByApi.WHOLE,
     ),
     Check(
         code="permissions",
@@ -207,5 +233,6 @@ CHECKS: Final = (
         disables=("install", "upgrade"),
         causes=(Refusal.RBAC, Refusal.ESCALATION, Refusal.NO_DRY_RUN),
         judge=permissions,
+        by_api=ByApi.FAULTS,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fairlead.preflight.check import Check, Finding, Verdict, Who, failed, listed, passed, unknown, warned
+from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, listed, passed, unknown, warned
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
 from fairlead.preflight.versions import Version, shown, version_of
@@ -164,27 +164,37 @@ def leftovers(facts: Facts, config: Config) -> Finding:
     - removed-api: the stored release holds kinds that the cluster does not serve any more, so Helm cannot upgrade it.
     - webhook-without-service: a webhook of ours whose Service is gone stops pods from being made.
     - terminating: our namespace is being deleted and does not end.
+    - foreign-kinds: somebody else defined kinds of fairlead.dev, which ours would stand in for; they go, or we cannot work.
     - queue-definitions: the kinds of scheduling.run.ai are somebody else's in a version that we do not read, or you chose `stop`.
     - beside: another scheduler of that family runs, or its kinds are here; choose what becomes of them.
     - old-probes, objects: remains that can be deleted.
+
+    Once the product is installed Helm's releases are not read, because they are secrets, and what is ours is no remains.
     """
+    if facts.maybe_flag("run", "after_install") is True:
+        found = (
+            _hooks(facts)
+            or _foreign(facts)
+            or _definitions(facts, config)
+            or _beside(facts, config)
+            or _old_probes(facts)
+        )
+        return found or passed("nothing of another installation is in the way")
     blocking = _release(facts) or _blocking(facts, config)
-    return (
-        blocking
-        or _beside(facts, config)
-        or _lying_around(facts)
-        or passed("nothing of an earlier installation is in the way")
-    )
+    if found := blocking or _beside(facts, config) or _lying_around(facts):
+        return found
+    facts.need("helm_releases")
+    return passed("nothing of an earlier installation is in the way")
 
 
 def _release(facts: Facts) -> Finding | None:
-    for release in facts.items("helm_releases"):
+    for release in facts.items("helm_releases") if facts.known("helm_releases") else ():
         name, namespace = release.text("name"), release.text("namespace")
         if (status := release.text("status")) not in ("deployed", "superseded", "uninstalled"):
             return failed(
                 f"the Helm release {namespace}/{name} is {status}",
                 "release-stuck",
-                f"helm rollback -n {namespace} {name}",
+                f"Run fairlead install, which takes it up; by hand: helm rollback -n {namespace} {name} (uninstall if it is the first)",
                 Who.YOU,
             )
         if removed := release.texts("removed_apis"):
@@ -198,16 +208,38 @@ def _release(facts: Facts) -> Finding | None:
 
 
 def _blocking(facts: Facts, config: Config) -> Finding | None:
+    if found := _hooks(facts) or _foreign(facts):
+        return found
+    if ending := facts.texts("leftovers", "terminating_namespaces"):
+        return failed(
+            f"does not end: namespace {listed(ending)}", "terminating", f"kubectl get namespace {ending[0]} -o yaml"
+        )
+    return _definitions(facts, config)
+
+
+def _hooks(facts: Facts) -> Finding | None:
     if hooks := facts.texts("leftovers", "webhooks_without_service"):
         return failed(
             f"webhooks without a service: {listed(hooks)}",
             "webhook-without-service",
             f"kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration {' '.join(hooks)} --ignore-not-found",
         )
-    if ending := facts.texts("leftovers", "terminating_namespaces"):
+    return None
+
+
+def _foreign(facts: Facts) -> Finding | None:
+    kinds = facts.texts("leftovers", "kinds_of_others") if facts.known("leftovers", "kinds_of_others") else ()
+    if kinds:
         return failed(
-            f"does not end: namespace {listed(ending)}", "terminating", f"kubectl get namespace {ending[0]} -o yaml"
+            f"defined by somebody else: {listed(kinds)}",
+            "foreign-kinds",
+            f"Look whose it is: kubectl get crd {kinds[0]} -o yaml. kubectl delete crd {kinds[0]} removes it with all its objects",
+            Who.YOU,
         )
+    return None
+
+
+def _definitions(facts: Facts, config: Config) -> Finding | None:
     if (owner := facts.text("leftovers", "queue_crd_owner")) in ("none", "fairlead"):
         return None
     whose, versions = _SCHEDULERS.get(owner, owner), facts.texts("leftovers", "queue_crd_versions")
@@ -244,16 +276,22 @@ def _beside(facts: Facts, config: Config) -> Finding | None:
 
 
 def _lying_around(facts: Facts) -> Finding | None:
-    if old := facts.texts("leftovers", "probe_namespaces"):
-        return warned(
-            f"old probe namespaces: {listed(old)}", "old-probes", f"kubectl delete namespace {' '.join(old)}", Who.YOU
-        )
+    if found := _old_probes(facts):
+        return found
     if objects := facts.texts("leftovers", "objects"):
         return warned(
             f"belong to no release: {listed(objects)}",
             "objects",
             f"kubectl delete {objects[0].replace(' ', '/')}",
             Who.YOU,
+        )
+    return None
+
+
+def _old_probes(facts: Facts) -> Finding | None:
+    if old := facts.texts("leftovers", "probe_namespaces"):
+        return warned(
+            f"old probe namespaces: {listed(old)}", "old-probes", f"kubectl delete namespace {' '.join(old)}", Who.YOU
         )
     return None
 
@@ -270,6 +308,7 @@ CHECKS: Final = (
         disables=("install", "upgrade"),
         causes=("too-old", "old", "untested", "kubelet-skew"),
         judge=kubernetes_version,
+        by_api=ByApi.WHOLE,
     ),
     Check(
         code="kubernetes-apis",
@@ -282,6 +321,7 @@ CHECKS: Final = (
         disables=("install", "upgrade"),
         causes=("api-missing", "api-service-down"),
         judge=kubernetes_apis,
+        by_api=ByApi.WHOLE,
     ),
     Check(
         code="openshift-version",
@@ -294,6 +334,7 @@ CHECKS: Final = (
         disables=("install", "upgrade"),
         causes=("too-old", "updating", "degraded", "forbidden", "set-in-vain"),
         judge=openshift_version,
+        by_api=ByApi.WHOLE,
     ),
     Check(
         code="leftovers",
@@ -309,11 +350,13 @@ CHECKS: Final = (
             "removed-api",
             "webhook-without-service",
             "terminating",
+            "foreign-kinds",
             "queue-definitions",
             "beside",
             "old-probes",
             "objects",
         ),
         judge=leftovers,
+        by_api=ByApi.FAULTS,
     ),
 )

@@ -35,6 +35,7 @@ def charts(facts: Facts, config: Config) -> Finding:
     """Helm runs on the machine that runs the command, so it is asked from here; what a node reaches does not count.
 
     - dns, tcp, tls, proxy, timeout, http: the step that did not work.
+    - block-page: something between answers in its place.
     """
     way = way_named("charts", config)
     if way.idle:
@@ -42,7 +43,7 @@ def charts(facts: Facts, config: Config) -> Finding:
     told = facts.text("egress", "charts", "from_workstation")
     if told == "ok":
         return passed(f"{_named(way)}: the chart is there")
-    cause = told if told in ("dns", "tcp", "tls", "proxy", "timeout") else "http"
+    cause = told if told in _CAUSES["charts"] else "http"
     return failed(f"{_named(way)}: {told}, from this machine", cause, _request(way, config), Who.NETWORK)
 
 
@@ -165,20 +166,22 @@ def _broken_step(found: Facts, way: Way, config: Config, proxied: bool) -> Findi
         wants = "it wants credentials: set proxy.credentials_secret" if connect == 407 else request
         seen = f"{_named(way)}: the proxy {proxy_of(config)} answers {connect:g}"
         return failed(seen, "proxy", wants[:1].upper() + wants[1:], Who.YOU if connect == 407 else Who.NETWORK)
-    return _broken_tls(found, way)
+    return _broken_tls(found, way, config)
 
 
-def _broken_tls(found: Facts, way: Way) -> Finding | None:
+def _broken_tls(found: Facts, way: Way, config: Config) -> Finding | None:
     told, host = found.maybe_text("tls"), way.hosts[0][0]
     if told in (None, "ok", "not_used"):
         return None
     seen, expected = found.maybe_text("issuer_seen"), found.maybe_text("issuer_expected")
     if told == "verify_failed" and seen and seen != expected:
+        named = "a public one" if expected == "public" else expected
+        also, verb = (" or one of ca_bundle", "Add to ca_bundle") if config.ca_bundle else ("", "Set ca_bundle to")
         return failed(
             f"{_named(way)}: the way is open, and TLS is opened on it: the certificate is signed by '{seen}'"
-            f"{f', expected {expected}' if expected else ''}, which our pods do not trust",
+            f"{f', expected {named}{also}' if named else ''}, which our pods do not trust",
             "tls",
-            f"Set ca_bundle to the authority '{seen}', and give it to the nodes' runtimes (see registry-pull)",
+            f"{verb} the authority '{seen}', and give it to the nodes' runtimes (see registry-pull)",
             Who.YOU,
         )
     return failed(
@@ -303,7 +306,7 @@ def _check(name: str, title: str, row: str, judge: Judge, *, disables: tuple[str
 
 _CAUSES: Final = {
     "product-images": (*_STEPS, "blob-host"),
-    "charts": ("dns", "tcp", "tls", "proxy", "timeout", "http"),
+    "charts": ("dns", "tcp", "tls", "proxy", "timeout", "http", "block-page"),
     "metrics": tuple(step for step in _STEPS if step != "http"),
 }
 _MORE: Final = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from math import ceil
 from typing import Final
 
 from fairlead.objects.fields import GPU_RESOURCE, MIG_PREFIX
-from fairlead.preflight.check import Check, Finding, Verdict, Who, failed, listed, passed, unknown, warned, worst
+from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, listed, passed, unknown, warned, worst
 from fairlead.preflight.checks.gpu_links import (
     Link,
     by_gpu_node,
@@ -175,7 +177,8 @@ def gpu_container_stack(facts: Facts, config: Config) -> Finding:
     - no-handler: the runtime does not know NVIDIA's; configure the container toolkit and restart the runtime. k3s and RKE2 have files of
       their own.
     - no-library: the toolkit does not find the driver's library, as on hosts where it is in an unusual place.
-    - not-started: the test pod did not start for another reason, which is quoted.
+    - not-started: the test pod did not start for another reason, which is quoted. Where it got no image, or a webhook did not answer,
+      nothing is known of the GPU: see the check that is named.
     - isolation: the pod saw more than it asked for.
     - runtime-class: it works only with `runtimeClassName`; the chart sets it.
     """
@@ -213,47 +216,69 @@ def gpu_sharing(facts: Facts, config: Config) -> Finding:
 def _sharing(node: Facts) -> Finding:
     node.need("allocatable")
     name, whole = node.text("name"), float(node.or_else(0, "allocatable", GPU_RESOURCE))
-    shared = sum(
-        node.number("allocatable", key)
-        for key in node.keys("allocatable")
-        if key.startswith(f"{GPU_RESOURCE}.") or key.endswith(".shared")
-    )
-    slices = sum(
-        node.number("allocatable", key)
-        for key in node.keys("allocatable")
-        if key.startswith(MIG_PREFIX) and not key.endswith(".shared")
-    )
-    cards = node.maybe_number("pci_nvidia")
-    in_mig, single = _mig(node, slices)
-    if shared or (cards and whole > cards and not single):
-        return _replicas(name, f"{shared or whole:g} from {cards or node.maybe_number('nvml_devices') or '?'} cards")
+    shared = _sum(node, lambda key: key.startswith(f"{GPU_RESOURCE}.") or key.endswith(".shared"))
+    slices = _sum(node, lambda key: key.startswith(MIG_PREFIX) and not key.endswith(".shared"))
+    cards = node.maybe_number("pci_nvidia") or node.maybe_number("nvml_devices")
+    if shared:
+        return _replicas(name, f"{shared:g} from {f'{cards:g}' if cards else '?'} cards")
+    if node.maybe_text("labels", "nvidia.com/mig.strategy") == "single" and not slices:
+        return _single(node, whole)
+    if cards and whole > cards:
+        return _replicas(name, f"{whole:g} from {cards:g} cards")
+    if not cards and (times := _times_by_labels(node, whole)):
+        return _replicas(name, f"{whole:g}, and labels say that each card comes {times} times")
+    return _counted(node, whole, slices)
+
+
+def _sum(node: Facts, is_meant: Callable[[str], bool]) -> float:
+    return sum(node.number("allocatable", key) for key in node.keys("allocatable") if is_meant(key))
+
+
+def _times_by_labels(node: Facts, whole: float) -> int:
+    """How often a card is offered, as feature discovery says where it names the way of sharing and what is offered agrees; 0 else.
+
+    Its label of replicas alone proves nothing: it is also found where nothing is shared.
+    """
+    told = {key: node.maybe_text("labels", f"nvidia.com/gpu.{key}") or "" for key in ("sharing-strategy", "product")}
+    is_shared = told["sharing-strategy"] in ("time-slicing", "mps") or told["product"].endswith("-SHARED")
+    replicas = node.maybe_text("labels", "nvidia.com/gpu.replicas") or ""
+    times = int(replicas) if replicas.isdigit() else 0
+    return times if is_shared and times > 1 and whole and not whole % times else 0
+
+
+def _single(node: Facts, whole: float) -> Finding:
+    """Slices that go by the name of whole GPUs, where cards are in MIG mode."""
     devices = node.number("nvml_devices")
-    if single and in_mig:
-        return warned(
-            f"{devices:g} cards in MIG mode offer {whole:g} slices; each counts as a GPU", "mig-single", _KNOW, Who.US
-        )
-    if whole > devices:
-        return _replicas(name, f"{whole:g} from {devices:g} cards")
+    if node.or_else(devices, "mig_enabled_devices"):
+        seen = f"{devices:g} cards in MIG mode offer {whole:g} slices; each counts as a GPU"
+        return warned(seen, "mig-single", _KNOW, Who.US)
+    return _counted(node, whole, 0)
+
+
+def _counted(node: Facts, whole: float, slices: float) -> Finding:
+    """What is offered against what the driver counts."""
+    name, devices = node.text("name"), node.number("nvml_devices")
+    if whole > devices or slices > devices * _MOST_SLICES:
+        return _replicas(name, f"{max(whole, slices):g} from {devices:g} cards")
+    told = node.maybe_number("mig_enabled_devices")
+    in_mig = ceil(slices / _MOST_SLICES) if told is None else told
     if whole > devices - in_mig:
-        seen = f"{in_mig:g} of {devices:g} cards are in MIG mode, and {whole:g} whole GPUs are offered beside {slices:g} slices"
+        least = "at least " if told is None else ""
+        seen = f"{least}{in_mig:g} of {devices:g} cards are in MIG mode, and {whole:g} whole GPUs are offered beside {slices:g} slices"
         return failed(
             seen, "mig-ghosts", f"Restart the device plug-in on {name}, or reset its extended resource {GPU_RESOURCE}"
         )
+    if told is None and slices:
+        return passed(f"{slices:g} slices") if not whole else unknown(_NO_MODE)
     if whole < devices - in_mig:
         return warned(f"{whole:g} of {devices:g} cards are offered", "fewer", f"kubectl describe node {name}")
     return passed(f"{whole:g} whole GPUs" + (f" and {slices:g} slices" if slices else ""))
 
 
+_MOST_SLICES: Final = 7
+"""Into so many a card can be split."""
+_NO_MODE: Final = "how many of its cards are in MIG mode is not known, so whole GPUs beside slices may be ghosts"
 _KNOW: Final = "Nothing has to be done: know that quota counts slices there"
-
-
-def _mig(node: Facts, slices: float) -> tuple[float, bool]:
-    """(cards in MIG mode, whether slices go by the name of whole GPUs)"""
-    strategy = node.maybe_text("labels", "nvidia.com/mig.strategy")
-    in_mig = float(node.or_else(-1, "mig_enabled_devices"))
-    if in_mig < 0:
-        in_mig = node.number("nvml_devices") if slices or strategy == "single" else 0.0
-    return in_mig, strategy == "single" and not slices
 
 
 def _replicas(name: str, seen: str) -> Finding:
@@ -265,7 +290,7 @@ def _check(code: str, title: str, **more: object) -> Check:
     return Check(code=code, title=title, row="NVIDIA", **more)  # type: ignore[arg-type]  # all are named below
 
 
-_LINKS: Final = ("nodes", "gpu_operator", "runtime_classes")
+_LINKS: Final = ("nodes", "gpu_operator", "runtime_classes", "images_missing_on")
 
 CHECKS: Final = (
     _check(
@@ -278,6 +303,7 @@ CHECKS: Final = (
         disables=("gpu", "fractions", "gpu-types", "gang"),
         causes=("none", "not-offered", "labels", "no-card", "counts"),
         judge=gpu_nodes,
+        by_api=ByApi.FAULTS,
     ),
     _check(
         "gpu-operator",
@@ -289,6 +315,7 @@ CHECKS: Final = (
         disables=("gpu", "fractions"),
         causes=("operand-missing", "taint", "not-ready", "bad-version", "unknown-version", "two-plugins"),
         judge=gpu_operator,
+        by_api=ByApi.FAULTS,
     ),
     _check(
         "gpu-driver",
@@ -300,6 +327,7 @@ CHECKS: Final = (
         disables=("gpu", "fractions"),
         causes=("no-driver", "library-mismatch", "driver-broken", "cuda", "fabric-manager", "reload-hazard"),
         judge=gpu_driver,
+        by_api=ByApi.FAULTS,
     ),
     _check(
         "gpu-container-stack",
@@ -328,5 +356,6 @@ CHECKS: Final = (
         disables=("quota-truth", "fractions"),
         causes=("replicas", "mig-ghosts", "mig-single", "fewer"),
         judge=gpu_sharing,
+        by_api=ByApi.FAULTS,
     ),
 )

@@ -131,7 +131,7 @@ def chain(node: Facts, facts: Facts) -> tuple[State, ...]:
         (Link.HANDLER, lambda: _handler(node, facts)),
         (Link.PLUGIN, lambda: _plugin(node, facts)),
         (Link.OFFERED, lambda: _offered(node)),
-        (Link.STARTED, lambda: _started(node)),
+        (Link.STARTED, lambda: _started(node, facts)),
         (Link.CUDA, lambda: _cuda(node)),
         (Link.COUNT, lambda: _count(node)),
     )
@@ -150,13 +150,18 @@ def _used(node: Facts) -> bool:
     return node.maybe_number("gpu_pod", "cuda_init") == 0
 
 
+def _has_answered(node: Facts) -> bool:
+    """Whether the kernel's module has answered a pod there, be it with a no."""
+    return node.maybe_number("gpu_pod", "cuda_init") in (0, CUDA_FABRIC, _CUDA_MISMATCH)
+
+
 def _driver(node: Facts, facts: Facts) -> Finding:
     driver = node.get("driver")
-    if driver is None and node.known("driver"):
+    if driver is None and node.known("driver") and not _has_answered(node):
         return _no_driver(node, facts)
     if isinstance(driver, str):
         return passed(f"driver {driver}")
-    if _used(node) or node.maybe_number("nvidia_smi_exit") == 0:
+    if _has_answered(node) or node.maybe_number("nvidia_smi_exit") == 0:
         return passed("a driver is loaded")
     return unknown(node.why("driver"))
 
@@ -210,7 +215,7 @@ def _handler(node: Facts, facts: Facts) -> Finding:
         )
     if any("nvidia" in each for each in (*node.maybe_texts("runtime_handlers"), *node.maybe_texts("oci_hooks"))):
         return passed(_by_which(node))
-    return unknown(node.why("runtime_handlers") or node.why("gpu_pod"))
+    return unknown(_no_image(node, facts) or node.why("gpu_pod") or node.why("runtime_handlers"))
 
 
 def _knows_no_handler(node: Facts) -> bool:
@@ -292,11 +297,25 @@ def _offered(node: Facts) -> Finding:
     )
 
 
-def _started(node: Facts) -> Finding:
-    event = node.maybe_text("gpu_pod_event") or ""
-    if node.flag("gpu_pod", "ran"):
+_OF_IMAGES: Final = {True: "local-images", False: "registry-pull"}
+"""Whether images are expected on the nodes -> the check that tells of them."""
+
+
+def _no_image(node: Facts, facts: Facts) -> str:
+    """What to say where a test pod waits for its image: that is no fault of the GPU. Empty where none does."""
+    if node.maybe_text("gpu_pod", "pending") != "no-image":
+        return ""
+    event, code = node.maybe_text("gpu_pod_event") or "", _OF_IMAGES[facts.known("images_missing_on")]
+    return f"see {code}: the test pod got no image{_quoted(event)}"
+
+
+def _started(node: Facts, facts: Facts) -> Finding:
+    event, pending = node.maybe_text("gpu_pod_event") or "", node.maybe_text("gpu_pod", "pending")
+    if why := _no_image(node, facts):
+        return unknown(why)
+    if pending != "no-free-gpu" and node.flag("gpu_pod", "ran"):
         return passed("a test pod ran")
-    if node.maybe_text("gpu_pod", "pending") == "no-free-gpu" or "insufficient" in event.lower():
+    if pending == "no-free-gpu" or "insufficient" in event.lower():
         return unknown("all its GPUs are in use, so no test pod could start")
     return failed(
         f"a test pod did not start{_quoted(event)}", "not-started", f"kubectl describe node {node.text('name')}"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from fairlead.preflight.check import (
+    ByApi,
     Check,
     Finding,
     Verdict,
@@ -28,6 +29,9 @@ _LEAST_OPERATOR: Final = (0, 50, 0)
 """The oldest Prometheus Operator whose definitions the bundled Prometheus can live with."""
 
 
+_NONE: Final = "prometheus.mode is none"
+
+
 def prometheus(facts: Facts, config: Config) -> Finding:
     """A definition (CRD) or an open port proves nothing: a Prometheus has to answer, or to select our ServiceMonitors.
 
@@ -39,6 +43,8 @@ def prometheus(facts: Facts, config: Config) -> Finding:
     - selector: the Prometheus selects ServiceMonitors by labels or namespaces that ours have not.
     - old-definitions: another operator's definitions are too old for the bundled one.
     """
+    if config.prometheus.mode == "none":
+        return not_needed(_NONE)
     judges = {"bundled": _bundled, "existing": _existing, "operator": _operator}
     return judges[config.prometheus.mode](facts, config)
 
@@ -124,9 +130,16 @@ def _operator(facts: Facts, config: Config) -> Finding:
         return failed(
             "there are Prometheus objects, and no operator runs", "no-operator", "Start the Prometheus Operator"
         )
-    selectors = facts.items("prometheus", "selectors")
+    selectors = [each for each in facts.items("prometheus", "selectors") if not each.or_else(False, "selects_none")]
     if any(_selects(each, config) for each in selectors):
         return passed("a Prometheus selects our ServiceMonitors")
+    if not selectors:
+        return failed(
+            "no Prometheus selects any ServiceMonitor: none has a serviceMonitorSelector",
+            "selector",
+            "Give the Prometheus object a serviceMonitorSelector, {} for all",
+            Who.YOU,
+        )
     wanted = listed(
         f"{key}={each.text('match_labels', key)}" for each in selectors for key in each.maybe_keys("match_labels")
     )
@@ -156,8 +169,10 @@ def _label(wanted: str) -> str:
 def _comes_with_us(facts: Facts, config: Config) -> Finding | None:
     """Before the installation the bundled Prometheus is not there to be asked, so that nothing is said of metrics."""
     asked = facts.maybe_flag("run", "after_install") is True or not facts.left_out("metrics")
+    if config.prometheus.mode == "none":
+        return not_needed(_NONE)
     if config.prometheus.mode == "bundled" and not asked:
-        return not_needed("it comes with the product; asked again after the installation")
+        return not_needed("the Prometheus that the product brings reads the product's own metrics alone")
     return None
 
 
@@ -228,14 +243,14 @@ def kube_state_metrics(facts: Facts, config: Config) -> Finding:
             "stale",
             "Look at its target in Prometheus: it is not scraped any more",
         )
+    if not facts.number("metrics", "kube_pod_container_resource_requests"):
+        return warned("only names of before version 2", "old-names", "Upgrade kube-state-metrics to 2.0 or newer")
     if not facts.number("metrics", "kube_node_status_allocatable"):
         return warned(
             "kube_node_status_allocatable is missing", "cut", "Let its allow-list take in kube_node_status_allocatable"
         )
     if facts.or_else(False, "metrics", "kube_state_metrics_duplicates"):
         return warned("every object comes twice", "duplicates", "Remove one, or shard them")
-    if not facts.number("metrics", "kube_pod_container_resource_requests"):
-        return warned("only names of before version 2", "old-names", "Upgrade kube-state-metrics to 2.0 or newer")
     version = facts.maybe_text("metrics", "kube_state_metrics_build_info_version")
     return passed("fresh series of version 2's names" + (f" ({version})" if version else ""))
 
@@ -265,16 +280,21 @@ _REFUSALS: Final = {
 }
 
 
+_OF_CLOCKS: Final = ("out of order", "out of bounds", "too old", "too new", "too far in the future")
+"""What receivers say of a sample whose time they do not take."""
+
+
 def remote_write(facts: Facts, config: Config) -> Finding:
     """One sample is written from where Prometheus will run. That a GET of the same address works proves nothing.
 
     - not-found: the receiver is not enabled, or the path is wrong.
     - auth: the token is missing, refused, or may not write.
-    - clock: the receiver refuses samples as out of order or out of bounds; a clock is off.
+    - clock: the receiver refuses samples as out of order, out of bounds or of the future; a clock is off.
     - rate: the receiver wants less.
     - server, refused: it answers with another error, which is quoted.
+    - block-page: something between answers in its place.
     - unreachable: no answer; egress-metrics says at which step.
-    - dropped: it said yes, and the sample is not there.
+    - dropped: it said yes, and the sample is not there. So it is where a clock is ahead: some receivers take samples of the future.
     """
     if not config.remote_write.url and facts.left_out("remote_write"):
         return not_needed("remote_write.url is not set")
@@ -283,18 +303,20 @@ def remote_write(facts: Facts, config: Config) -> Finding:
     status = int(facts.number("remote_write", "post_one_sample"))
     said = facts.maybe_text("remote_write", "body_mentions") or ""
     seen = f"{status}" + (f": {said}" if said else "")
+    if status < 400 and facts.or_else(False, "remote_write", "is_page"):
+        return failed(f"a page answers in its place ({status})", "block-page", "See egress-metrics", Who.NETWORK)
     if status < 300:
         if facts.or_else(True, "remote_write", "read_back") is False:
             return warned(
                 "it was taken, and is not found again",
                 "dropped",
-                "Look at the receiver's limits and relabelling",
+                "Look at the receiver's limits and relabelling, and at clock-skew: samples of the future are not found",
                 Who.YOU,
             )
         return passed("a sample was taken")
     if status == 429:
         return warned(seen, "rate", "Ask whoever runs the receiver for a higher limit", Who.YOU)
-    if "out of order" in said.lower() or "out of bounds" in said.lower() or "too old" in said.lower():
+    if any(words in said.lower() for words in _OF_CLOCKS):
         return failed(seen, "clock", "See clock-skew: set the clocks of the nodes right")
     cause, remedy = _REFUSALS.get(
         status, ("server" if status >= 500 else "refused", "Ask whoever runs the receiver what it refuses")
@@ -327,6 +349,7 @@ CHECKS: Final = (
             "old-definitions",
         ),
         judge=prometheus,
+        by_api=ByApi.FAULTS,
     ),
     Check(
         code="node-exporter",
@@ -378,7 +401,7 @@ CHECKS: Final = (
         expected="one written sample is answered with 2xx",
         rules="pass: 2xx; warn: 429, or taken and not found again; fail: anything else",
         disables=("metrics", "dashboards"),
-        causes=("not-found", "auth", "clock", "rate", "server", "refused", "unreachable", "dropped"),
+        causes=("not-found", "auth", "clock", "rate", "server", "refused", "block-page", "unreachable", "dropped"),
         judge=remote_write,
     ),
 )

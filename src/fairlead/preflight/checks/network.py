@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fairlead.preflight.check import Check, Finding, Verdict, Who, failed, listed, not_needed, passed, warned
+from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, listed, not_needed, passed, warned
 from fairlead.preflight.checks.ways import HTTPS, host_and_port, proxy_of
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
@@ -115,12 +115,12 @@ def control_plane(facts: Facts, config: Config) -> Finding:
     - cut: it is ended while it is used; idle time-outs have to be longer than 30 s.
     - token: the cluster's secret is refused.
     - cluster-in-use: another cluster is connected under the same id.
-    - polling: it falls back to asking again and again; logs and shells are slow.
+    - polling: no WebSocket gets through, or none stays, so requests that wait carry the connection; logs and shells are slower.
     - versions: control plane and agent are of versions far apart.
     """
     if not config.control_plane.url:
         return not_needed("control_plane.url is not set")
-    host = host_and_port(config.control_plane.url)[0]
+    host = ":".join(map(str, host_and_port(config.control_plane.url)))
     if facts.maybe_text("control_plane", "token") == "refused":
         remedy = (
             "fairlead cluster create NAME gives out a new secret; put it into the Secret of control_plane.token_secret"
@@ -132,7 +132,9 @@ def control_plane(facts: Facts, config: Config) -> Finding:
     stream = facts.at("control_plane")
     seconds = float(stream.or_else(_FULL_SECONDS, "stream_seconds"))
     if seconds < _FULL_SECONDS:
-        return failed(f"the connection was cut after {seconds:g} s", "cut", _let_it_stay(host, config), Who.NETWORK)
+        said = facts.maybe_text("control_plane", "stream_error")
+        seen = f"the connection was cut after {seconds:g} s" + (f": {said}" if said else "")
+        return failed(seen, "cut", _let_it_stay(host, config), Who.NETWORK)
     if stream.or_else(False, "cluster_id_in_use"):
         return failed(
             "another cluster is connected under this id",
@@ -141,12 +143,14 @@ def control_plane(facts: Facts, config: Config) -> Finding:
             Who.YOU,
         )
     facts.text("control_plane", "token")
-    return _but(stream) or passed("the connection stayed open")
+    return _but(stream, host, config) or passed("the connection stayed open")
 
 
-def _but(stream: Facts) -> Finding | None:
+def _but(stream: Facts, host: str, config: Config) -> Finding | None:
     if stream.or_else("websocket", "transport") != "websocket":
-        return warned("it falls back to polling", "polling", "Ask for: WebSockets through the proxy", Who.NETWORK)
+        said = stream.maybe_text("stream_error")
+        seen = "it falls back to polling: no WebSocket gets through, or none stays" + (f" ({said})" if said else "")
+        return warned(seen, "polling", _let_it_stay(host, config), Who.NETWORK)
     if not stream.flag("versions_compatible"):
         version = stream.maybe_text("version")
         seen = "the control plane's version is far from the agent's" + (f" ({version})" if version else "")
@@ -171,7 +175,7 @@ def _no_stream(opened: str, host: str, facts: Facts, config: Config) -> Finding:
 
 def _let_it_stay(host: str, config: Config) -> str:
     at = f" at the proxy {proxy_of(config)}" if proxy_of(config) else ""
-    return f"Ask for: WebSockets (Upgrade) to {host}:443{at}, without an idle time-out below 30 s"
+    return f"Ask for: WebSockets (Upgrade) to {host}{at}, without an idle time-out below 30 s"
 
 
 CHECKS: Final = (
@@ -186,6 +190,7 @@ CHECKS: Final = (
         disables=("install", "submit", "metrics"),
         causes=("inside-by-proxy", "nodes-by-proxy", "range-only", "spelling"),
         judge=proxy,
+        by_api=ByApi.FAULTS,
     ),
     Check(
         code="inbound",
@@ -198,6 +203,7 @@ CHECKS: Final = (
         disables=(),
         causes=("opens-port",),
         judge=inbound,
+        by_api=ByApi.WHOLE,
     ),
     Check(
         code="control-plane",

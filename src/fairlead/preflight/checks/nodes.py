@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from fairlead.preflight.check import (
+    ByApi,
     Check,
     Finding,
     Roster,
@@ -179,6 +180,7 @@ CHECKS: Final = (
         disables=("submit",),
         causes=("no-nodes", "not-ready", "cordoned", "pressure"),
         judge=node_health,
+        by_api=ByApi.WHOLE,
     ),
     Check(
         code="node-architecture",
@@ -203,6 +205,7 @@ CHECKS: Final = (
         disables=("high-availability",),
         causes=("untainted",),
         judge=control_plane_nodes,
+        by_api=ByApi.WHOLE,
     ),
     Check(
         code="clock-skew",

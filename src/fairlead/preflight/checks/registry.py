@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fairlead.preflight.check import (
+    ByApi,
     Check,
     Finding,
     Verdict,
@@ -192,7 +193,7 @@ def _on_node(name: str, facts: Facts) -> Finding:
         return failed(
             f"it has not: {listed(missing)}",
             "missing",
-            f"Load the missing images on {name}: ctr -n k8s.io images import FILE",
+            f"Load the missing images on {name}: ctr -n k8s.io images import FILE; if they are there with another tag, set images.tag",
         )
     return passed("it has all images")
 
@@ -258,6 +259,7 @@ CHECKS: Final = (
         disables=("install", "upgrade"),
         causes=("missing",),
         judge=local_images,
+        by_api=ByApi.FAULTS,
     ),
     Check(
         code="user-images",

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from fairlead.preflight.check import Check, Finding, Verdict, Who, failed, listed, passed, unknown, warned, worst
+from fairlead.preflight import footprint
+from fairlead.preflight.check import (
+    ByApi,
+    Check,
+    Finding,
+    Verdict,
+    Who,
+    attempt,
+    failed,
+    listed,
+    passed,
+    unknown,
+    warned,
+    worst,
+)
 from fairlead.preflight.checks.tries import Refusal, Try, tries
 from fairlead.preflight.config import Config
-from fairlead.preflight.facts import Facts
+from fairlead.preflight.facts import Facts, Missing
 from fairlead.preflight.versions import version_of
 
 _LAST_WITH_POLICIES: Final = (1, 24)
@@ -23,8 +38,12 @@ def pod_security(facts: Facts, config: Config) -> Finding:
     - scc: no SecurityContextConstraints admits the pod on OpenShift.
     - label-refused: it would be admitted with a label that may not be set with these rights.
     - set-in-vain: podSecurityPolicy is on, and the cluster has no such policies.
+
+    Once the product is installed a pod of each of its Deployments and DaemonSets is sent, every day: whether it would still be admitted.
     """
-    ours = [each for each in tries(facts) if each.is_pod and not each.is_of_project and _in_our_namespace(each, config)]
+    installed = facts.maybe_flag("run", "after_install") is True
+    ours = [each for each in tries(facts) if each.is_pod and not each.is_of_project]
+    ours = [each for each in ours if installed or _in_our_namespace(each, config)]
     if not ours:
         facts.need("dry_run")
         return unknown(
@@ -116,12 +135,15 @@ def admission(facts: Facts, config: Config) -> Finding:
     always have requests and limits.
 
     - policy: a policy or webhook of somebody else refuses what people submit, or our own objects. It is quoted.
-    - webhook-dead: a webhook that must answer has nobody behind it, so nothing can be made.
-    - quota: a quota or limit range of our namespace leaves no room.
+    - webhook-dead: a webhook that must answer does not, or has nobody behind its Service, so nothing can be made. All other checks that
+      met it are unknown and say `see admission`.
+    - quota: a quota of our namespace leaves no room, or wants of each container what ours do not state (`limits.cpu`); or a limit range
+      refuses what they ask for.
     """
-    found = [each for each in (_policies(facts), _dead_hooks(facts), _quotas(facts)) if each is not None]
-    if found:
-        return worst(found)
+    parts = (lambda: _policies(facts), lambda: _dead_hooks(facts), lambda: _quotas(facts, config))
+    found = [attempt(lambda part=part: part() or _NOTHING) for part in parts]  # type: ignore[misc]
+    if (gravest := worst(found)).verdict is not Verdict.PASS:
+        return gravest
     sample = [each for each in tries(facts) if each.is_of_project]
     if not sample:
         facts.need("dry_run")
@@ -129,6 +151,9 @@ def admission(facts: Facts, config: Config) -> Finding:
     if not all(each.accepted for each in sample):
         return unknown(f"the {sample[0].object} could not be tried: {sample[0].message or sample[0].refusal}")
     return passed("a sample pod of a project is admitted")
+
+
+_NOTHING: Final = passed("nothing is in the way")
 
 
 def _policies(facts: Facts) -> Finding | None:
@@ -151,37 +176,121 @@ def _is_final(each: Try) -> bool:
 
 
 def _dead_hooks(facts: Facts) -> Finding | None:
-    dead = [
-        hook.text("name")
-        for hook in facts.items("webhooks")
-        if hook.text("failure_policy") == "Fail"
-        and hook.text("service")
+    """What is known to be dead is told, also where others are not known."""
+    silent = {each.text("name"): each.maybe_text("message") or "" for each in facts.items_or_none("webhook_failures")}
+    hooks = facts.maybe_items("webhooks")
+    dead = {name: _dead_hook(name, hooks, said) for name, said in silent.items()}
+    doubt = None
+    for hook in hooks:
+        try:
+            if _is_dead(hook):
+                dead.setdefault(hook.text("name"), _dead_hook(hook.text("name"), hooks, ""))
+        except Missing as missing:
+            doubt = missing
+    if dead:
+        return _all_dead(list(dead.values()))
+    if doubt is not None:
+        raise doubt
+    facts.need("webhooks")
+    return None
+
+
+def _is_dead(hook: Facts) -> bool:
+    return (
+        hook.text("failure_policy") == "Fail"
+        and bool(hook.text("service"))
         and hook.number("endpoints") == 0
         and hook.flag("matches_us")
-    ]
-    if not dead:
-        return None
-    return failed(
-        f"nobody answers for webhook {listed(dead)}, and it must answer before anything is made",
-        "webhook-dead",
-        f"Start what serves the webhook {dead[0]}, or delete its configuration",
     )
 
 
-def _quotas(facts: Facts) -> Finding | None:
-    full = [
-        f"{quota.text('namespace')}/{quota.text('name')}: {resource}"
-        for quota in facts.items("quotas")
-        for resource in quota.keys("wanted")
-        if resource in quota.or_else({}, "hard")
-        and quota.number("used", resource) + quota.number("wanted", resource) > quota.number("hard", resource)
-    ]
-    refused = [text for ranges in facts.items("limit_ranges") for text in ranges.texts("refuses")]
-    if not full and not refused:
+def _dead_hook(name: str, hooks: Sequence[Facts], said: str) -> tuple[str, str]:
+    """(what is seen, what to do) of a webhook. `said`: by the API server, which asked it in vain."""
+    hook = next((each for each in hooks if each.maybe_text("name") == name), None)
+    service = hook.maybe_text("service") if hook else ""
+    configuration = hook.maybe_text("configuration") if hook else ""
+    place = f" of {configuration}" if configuration else ""
+    behind = f", Service {service}" if service else ""
+    seen = f"the webhook {name}{place}{behind}" + (f" ({said})" if said else "")
+    namespace, _, short = (service or "").partition("/")
+    kind, _, object_ = (configuration or "").partition(" ")
+    look = f": kubectl -n {namespace} get service,endpoints {short}" if service else f" the webhook {name}"
+    remove = f": kubectl delete {kind.lower()} {object_}" if object_ else ", delete its configuration"
+    return seen, f"Start what serves{' it' * bool(service)}{look}\nIf nobody needs it{remove}"
+
+
+def _all_dead(dead: list[tuple[str, str]]) -> Finding:
+    seen = listed(each for each, _ in dead)
+    remedy = "\n".join(dict.fromkeys(what for _, what in dead))
+    return failed(f"nobody answers for {seen}, and it must answer before anything is made", "webhook-dead", remedy)
+
+
+def _quotas(facts: Facts, config: Config) -> Finding | None:
+    """The gravest of what quotas and limit ranges of our namespace keep out."""
+    judges: list[Callable[[], Finding | None]] = [lambda: _ranges(facts)]
+    judges += [lambda quota=quota: _unstated(quota, facts) for quota in facts.maybe_items("quotas")]  # type: ignore[misc]
+    judges += [lambda quota=quota: _room(quota, facts, config) for quota in facts.maybe_items("quotas")]  # type: ignore[misc]
+    judges.append(lambda: facts.need("quotas") and None)
+    found = worst(attempt(lambda judge=judge: judge() or _NOTHING) for judge in judges)  # type: ignore[misc]
+    return None if found.verdict is Verdict.PASS else found
+
+
+def _ranges(facts: Facts) -> Finding | None:
+    by_name = {each.maybe_text("name") or "": each.texts("refuses") for each in facts.items("limit_ranges")}
+    refused = {name: what for name, what in by_name.items() if what}
+    if not refused:
         return None
-    return warned(
-        f"no room for us: {listed(full + refused)}", Refusal.QUOTA, "Ask for more room in the quota or limit range"
+    spaces = {each.text("namespace") for each in facts.items("limit_ranges") if each.texts("refuses")}
+    remedy = f"kubectl -n {min(spaces)} edit limitrange {' '.join(sorted(refused))}".rstrip()
+    seen = "; ".join(each for what in refused.values() for each in what)
+    return failed(f"pods of ours are refused by the limit range {seen}", Refusal.QUOTA, remedy)
+
+
+def _unstated(quota: Facts, facts: Facts) -> Finding | None:
+    """A quota on what our containers do not state refuses every pod, unless a limit range states it for them."""
+    lacking = [name for name in footprint.UNSTATED if name in quota.or_else({}, "hard")]
+    if not lacking or set(lacking) <= {
+        each for ranges in facts.items("limit_ranges") for each in ranges.texts_or_none("gives")
+    }:
+        return None
+    place, name = quota.text("namespace"), quota.text("name")
+    seen = (
+        f"the quota {place}/{name} counts {', '.join(lacking)}, which containers of ours do not state: every pod of ours is refused, "
+        "first that of the Job fairlead-crds"
     )
+    steps = ", ".join(f'{{"op": "remove", "path": "/spec/hard/{each}"}}' for each in lacking)
+    remedy = f"kubectl -n {place} patch resourcequota {name} --type=json -p '[{steps}]'"
+    return failed(seen, Refusal.QUOTA, f"{remedy}\nOr give that namespace a LimitRange with a default limit of cpu")
+
+
+def _room(quota: Facts, facts: Facts, config: Config) -> Finding | None:
+    """Room for all of it; where not even the smallest pod has room nothing comes up."""
+    hard = [
+        name for name in quota.or_else({}, "hard") if name in footprint.least() or name in quota.or_else({}, "wanted")
+    ]
+    if not hard:
+        return None
+    wanted = _wanted(quota, facts, config)
+    free = {name: quota.number("hard", name) - quota.number("used", name) for name in hard}
+    full = [name for name in hard if wanted.get(name, 0) > free[name]]
+    if not full:
+        return None
+    told = listed(f"{name} ({free[name]:g} left, {wanted[name]:g} wanted)" for name in full)
+    seen = f"no room for us: {quota.text('namespace')}/{quota.text('name')}: {told}"
+    remedy = "Ask for more room in the quota or limit range"
+    is_shut = any(footprint.least().get(name, 0) > free[name] for name in full)
+    return failed(seen, Refusal.QUOTA, remedy) if is_shut else warned(seen, Refusal.QUOTA, remedy)
+
+
+def _wanted(quota: Facts, facts: Facts, config: Config) -> Mapping[str, float]:
+    """What is wanted there beside what is used: nothing more once the product is installed."""
+    if quota.or_else(None, "wanted") is not None:
+        return {name: quota.number("wanted", name) for name in quota.keys("wanted")}
+    if facts.maybe_flag("run", "after_install") is True:
+        return {}
+    releases = [each for each in facts.items("helm_releases") if each.text("name") == "fairlead"]
+    is_installed = any(each.text("status") == "deployed" for each in releases)
+    return {} if is_installed else footprint.wanted(config)
 
 
 CHECKS: Final = (
@@ -204,17 +313,19 @@ CHECKS: Final = (
         disables=("install", "gpu", "fractions"),
         causes=("psp", "psa", "scc", "label-refused", "set-in-vain"),
         judge=pod_security,
+        by_api=ByApi.FAULTS,
     ),
     Check(
         code="admission",
         title="What people submit is admitted",
         row="Pod Security Policy",
         severity=Verdict.FAIL,
-        needs=("dry_run", "webhooks", "quotas", "limit_ranges"),
+        needs=("dry_run", "webhooks", "webhook_failures", "quotas", "limit_ranges", "helm_releases"),
         expected="a sample pod of a project is accepted",
-        rules="pass: accepted; warn: a quota leaves no room; fail: a policy or a dead webhook refuses it",
+        rules="pass: accepted; warn: a quota leaves no room for all; fail: a policy, a dead webhook, a quota or a limit range refuses it",
         disables=("install", "submit"),
         causes=(Refusal.POLICY, "webhook-dead", Refusal.QUOTA),
         judge=admission,
+        by_api=ByApi.FAULTS,
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fairlead.preflight.check import (
+    ByApi,
     Check,
     Finding,
     Verdict,
@@ -39,6 +40,7 @@ def oidc_provider(facts: Facts, config: Config) -> Finding:
     is_hidden = facts.maybe_flag("run", "anonymised") is True
     issuer = hidden_url(config.oidc.issuer, facts.run_id) if is_hidden else config.oidc.issuer
     if error := facts.maybe_text("oidc", "error"):
+        error = "a page answers in its place" if error == "block_page" else error
         return failed(f"{issuer}: {error}", "unreachable", "See egress-sign-in for what to ask for", Who.NETWORK)
     if (status := facts.number("oidc", "discovery_status")) != 200:
         return failed(
@@ -93,13 +95,22 @@ def certificates(facts: Facts, config: Config) -> Finding:
     - key: key and certificate do not belong together.
     - ended, ending: it has ended, or does within 30 days.
     - chain: intermediates are missing; browsers may still know them, other programs do not.
+
+    Once the product is installed also the authority that its webhooks are known by.
     """
     found = []
+    if (days := facts.or_else(None, "certificates", "webhook", "days_left")) is not None:
+        found.append(_webhook(float(days)))
     if config.ca_bundle:
         found.append(_bundle(facts))
     if config.ingress.tls_secret:
         found.append(_secrets(facts, config))
     return worst(found) if found else not_needed("no ca_bundle and no TLS Secret are configured")
+
+
+def _webhook(days: float) -> Finding:
+    what = "the authority of our webhooks"
+    return _ends(what, days) if days < _SOON_DAYS else passed(f"{what} is good for {days:g} days")
 
 
 def _bundle(facts: Facts) -> Finding:
@@ -223,6 +234,7 @@ CHECKS: Final = (
         disables=("ui", "workspace-urls"),
         causes=("unreadable", "not-covered", "key", "ended", "ending", "chain"),
         judge=certificates,
+        by_api=ByApi.FAULTS,
     ),
     Check(
         code="ingress",
@@ -235,5 +247,6 @@ CHECKS: Final = (
         disables=("workspace-urls", "ui"),
         causes=("no-controller", "no-address", "not-reached", "no-wildcard"),
         judge=ingress,
+        by_api=ByApi.FAULTS,
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fairlead.preflight.check import (
+    ByApi,
     Check,
     Finding,
     Verdict,
@@ -18,7 +19,7 @@ from fairlead.preflight.check import (
     unknown,
     warned,
 )
-from fairlead.preflight.config import Config
+from fairlead.preflight.config import Config, keeps_data
 from fairlead.preflight.facts import Facts
 from fairlead.preflight.roster import node_of, roster, taints_of
 from fairlead.preflight.versions import version_of
@@ -36,6 +37,13 @@ _ON_ONE_NODE: Final = (
 )
 
 
+def _no_volume(config: Config) -> Finding | None:
+    """Why the product has no volume of its own; None where it may have one."""
+    if config.storage.external_database:
+        return not_needed("the product's data is in a database elsewhere")
+    return None if keeps_data(config) else not_needed("no part of the product keeps data in this cluster")
+
+
 def storage_class(facts: Facts, config: Config) -> Finding:
     """The class of the product's own claims. A claim that is Pending until a pod uses it is right (WaitForFirstConsumer), so it is tried
     with a pod.
@@ -46,8 +54,8 @@ def storage_class(facts: Facts, config: Config) -> Finding:
     - no-provisioner: nobody serves the class.
     - not-bound: the claim stayed Pending with a pod.
     """
-    if config.storage.external_database:
-        return not_needed("the product's data is in a database elsewhere")
+    if found := _no_volume(config):
+        return found
     classes = {each.text("name"): each for each in facts.items("storage_classes")}
     name = config.storage.class_
     if name:
@@ -66,7 +74,9 @@ def _default(classes: dict[str, Facts], facts: Facts) -> Finding:
     defaults = [each_name for each_name, each in classes.items() if _is_default(each)]
     if not defaults:
         remedy = (
-            "Set storage.class, or: kubectl annotate storageclass NAME storageclass.kubernetes.io/is-default-class=true"
+            f"Set storage.class, or: kubectl annotate storageclass {next(iter(classes))} {_DEFAULTS[0]}=true"
+            if classes
+            else "Install a provisioner with a StorageClass, and name it in storage.class"
         )
         return failed("no class is named, and none is the default", "no-default", remedy, Who.STORAGE)
     if len(defaults) == 1:
@@ -102,20 +112,12 @@ def _works(chosen: Facts, facts: Facts) -> Finding:
         facts.maybe_text("system_volume_trial", "claim_phase_after_pod"),
         _event(facts, "system_volume_trial"),
     )
+    remedy = f"kubectl describe storageclass {name}, and look at the log of its provisioner"
     if phase not in (None, "Bound") or (phase is None and facts.maybe_flag("system_volume_trial", "pod_ran") is False):
-        return failed(
-            f"{name}: the claim stayed {phase or 'unbound'} with a pod{reason}",
-            "not-bound",
-            "kubectl describe pvc of that class",
-            Who.STORAGE,
-        )
+        seen = f"{name}: the claim stayed {phase or 'unbound'} with a pod{reason}"
+        return failed(seen, "not-bound", remedy, Who.STORAGE)
     if not facts.flag("system_volume_trial", "pod_ran"):
-        return failed(
-            f"{name}: no pod with the claim started{reason}",
-            "not-bound",
-            "kubectl describe pvc of that class",
-            Who.STORAGE,
-        )
+        return failed(f"{name}: no pod with the claim started{reason}", "not-bound", remedy, Who.STORAGE)
     facts.text("system_volume_trial", "claim_phase_after_pod")
     return passed(f"{name}: a claim was bound with a pod")
 
@@ -133,8 +135,8 @@ def system_volume(facts: Facts, config: Config) -> Finding:
     - node-bound: the volume is on one node; when that is lost, so is the data.
     - zone-bound: it cannot be attached on another system node.
     """
-    if config.storage.external_database:
-        return not_needed("the product's data is in a database elsewhere")
+    if found := _no_volume(config):
+        return found
     if not facts.flag("system_volume_trial", "wrote"):
         said = facts.maybe_text("system_volume_trial", "write_error")
         return failed(
@@ -193,6 +195,9 @@ def shared_volume(facts: Facts, config: Config) -> Finding:
         return refused
     named = [facts.maybe_keys("shared_volume_trial", key) for key in ("read_on", "mount_failed_on")]
     nodes = roster(facts, *named, facts.maybe_keys("csi_plugin_pods"))
+    trial = facts.at("shared_volume_trial")
+    if (error := trial.maybe_text("write_error")) and not trial.known("wrote_on"):
+        return _not_written(error)
     found = by_node(nodes, lambda name: _read(name, facts))
     if found.verdict is not Verdict.PASS:
         return found
@@ -310,12 +315,16 @@ def _mount_failed(name: str, error: str, facts: Facts) -> Finding:
     return failed(f"it cannot be mounted: {error}", "mount", f"kubectl get events, of the pod on {name}", Who.STORAGE)
 
 
+def _not_written(error: str) -> Finding:
+    return failed(f"it cannot be written: {error}", "root-squash", _SQUASH, Who.STORAGE)
+
+
 def _writing(facts: Facts) -> list[Finding]:
     """What is to be said of the writer, and of time."""
     trial = facts.at("shared_volume_trial")
     found = []
     if error := trial.maybe_text("write_error"):
-        found.append(failed(f"it cannot be written: {error}", "root-squash", _SQUASH, Who.STORAGE))
+        found.append(_not_written(error))
     if trial.or_else(False, "root_only"):
         found.append(warned("only root can write", "root-squash", _SQUASH, Who.STORAGE))
     elif not trial.known("wrote_on"):
@@ -343,6 +352,7 @@ CHECKS: Final = (
         disables=("install", "ui"),
         causes=("class-missing", "no-default", "two-defaults", "no-provisioner", "not-bound"),
         judge=storage_class,
+        by_api=ByApi.FAULTS,
     ),
     Check(
         code="system-volume",

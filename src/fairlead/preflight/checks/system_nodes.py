@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fairlead.preflight.check import Check, Finding, Verdict, failed, listed, not_needed, passed, unknown, warned
+from fairlead.preflight.check import ByApi, Check, Finding, Verdict, failed, listed, not_needed, passed, unknown, warned
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
 from fairlead.preflight.roster import nodes_by_name, why_left_out
@@ -126,5 +126,6 @@ CHECKS: Final = (
         disables=("high-availability",),
         causes=("none", "too-small", "one", "no-taint", "full"),
         judge=system_nodes,
+        by_api=ByApi.WHOLE,
     ),
 )

@@ -45,6 +45,9 @@ _WORDS: Final = (
 )
 """Kind -> what its messages say, the most telling first."""
 
+_CONFLICT: Final = 409
+_TAKEN: Final = "already exists"
+
 
 @dataclass(frozen=True)
 class Try:
@@ -68,7 +71,9 @@ class Try:
 
     @property
     def accepted(self) -> bool:
-        """Whether the API server would take it."""
+        """Whether the API server would take it. That the name is taken is found out last, after rights and admission."""
+        if self.status == _CONFLICT:
+            return _TAKEN in self.message.lower()
         return self.status is not None and self.status < 300
 
     @property
@@ -76,7 +81,7 @@ class Try:
         """Why not."""
         if self.accepted:
             return Refusal.NONE
-        if self.status is None or self.status >= 500 or self.status in (408, 429):
+        if self.status is None or self.status >= 500 or self.status in (408, _CONFLICT, 429):
             return Refusal.NO_ANSWER
         text = self.message.lower()
         said = next((kind for kind, words in _WORDS if any(word in text for word in words)), None)

@@ -25,10 +25,30 @@ _RIGHTS: Final = (
     ("create", "apps", "daemonsets", "ours"),
 )
 """(verb, group, resource, in our namespace): what installing and probing need beyond reading."""
+_OF_CONTROLLERS: Final = (
+    ("list", "", "nodes", ""),
+    ("watch", "", "pods", ""),
+    ("create", "", "pods", ""),
+    ("patch", "", "pods", ""),
+    ("delete", "", "pods", ""),
+    ("patch", "", "pods/status", ""),
+    ("list", "", "namespaces", ""),
+    ("list", "fairlead.dev", "projects", ""),
+    ("patch", "fairlead.dev", "trainings/status", ""),
+    ("create", "scheduling.run.ai", "queues", ""),
+    ("patch", "scheduling.run.ai", "queues", ""),
+    ("create", "scheduling.run.ai", "podgroups", ""),
+    ("get", "coordination.k8s.io", "leases/fairlead-controllers", "ours"),
+    ("patch", "coordination.k8s.io", "leases/fairlead-controllers", "ours"),
+)
+"""The same of what the controllers need every day, whatever is configured; of a lease its name."""
 
 
-async def access_facts(api: Api, namespace: str) -> Facts:
-    """Whether the API answers, how fast, in which version, and what it serves. `namespace`: ours."""
+async def access_facts(api: Api, namespace: str, *, reviews: bool = True) -> Facts:
+    """Whether the API answers, how fast, in which version, and what it serves. `namespace`: ours.
+
+    `reviews`: also what we may do of what installing takes.
+    """
     found: Facts = {}
     access: Facts = {}
     try:
@@ -50,8 +70,9 @@ async def access_facts(api: Api, namespace: str) -> Facts:
         found["api_versions"] = sorted(["v1", *versions])
     except (FairleadError, OSError) as error:
         access["api_group_list"] = word_of(error)
-    reviews = await asyncio.gather(*(_review(api, right, namespace) for right in _RIGHTS))
-    found["access_reviews"] = [each for each in reviews if each is not None]
+    if not reviews:
+        return found | {"access": access}
+    found["access_reviews"] = await _reviews(api, _RIGHTS, namespace)
     labels = [r for r in found["access_reviews"] if (r["verb"], r["resource"]) == ("patch", "namespaces")]
     if labels:
         access["may_label_namespaces"] = labels[0]["allowed"]
@@ -63,12 +84,22 @@ def failed(error: BaseException) -> Facts:
     return {"error": word_of(error), "message": str(error)}
 
 
+async def own_rights(api: Api, namespace: str) -> list[Facts]:
+    """What the controllers, asking for themselves, may do of what they need. None where nobody answers that."""
+    return await _reviews(api, _OF_CONTROLLERS, namespace)
+
+
+async def _reviews(api: Api, rights: Sequence[Sequence[str]], ours: str) -> list[Facts]:
+    answers = await asyncio.gather(*(_review(api, right, ours) for right in rights))
+    return [each for each in answers if each is not None]
+
+
 async def _review(api: Api, right: Sequence[str], ours: str) -> Facts | None:
     verb, group, resource, where = right
     plain, _, part = resource.partition("/")
     wanted: Facts = {"verb": verb, "group": group, "resource": plain, "namespace": ours if where else ""}
     if part:
-        wanted["subresource"] = part
+        wanted["name" if plain == "leases" else "subresource"] = part
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
@@ -77,7 +108,7 @@ async def _review(api: Api, right: Sequence[str], ours: str) -> Facts | None:
     answer = await known(api.call("POST", path_of("authorization.k8s.io/v1", "selfsubjectaccessreviews"), body))
     if "unknown" in answer:
         return None
-    told = {key: value for key, value in wanted.items() if key != "subresource"} | {"resource": resource}
+    told = {key: value for key, value in wanted.items() if key not in ("subresource", "name")} | {"resource": resource}
     return told | {"allowed": bool((answer.get("status") or {}).get("allowed"))}
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +14,8 @@ import msgspec
 from fairlead.kube.client import Client
 from fairlead.kube.errors import error_of
 from fairlead.kube.transport import JSON, Request, Response
-from fairlead.runtime.errors import Denied, FairleadError, NotFound, Retryable, SignedOut, Unreachable
+from fairlead.preflight.check import webhook_in
+from fairlead.runtime.errors import Denied, FairleadError, NotFound, Permanent, Retryable, SignedOut, Unreachable
 from fairlead.runtime.retry import Backoff, retry
 
 Document = dict[str, Any]
@@ -23,6 +25,7 @@ _PAGE: Final = 500
 _REFUSED: Final = 400
 """Statuses from here on are refusals."""
 _FIRST_SECONDS: Final = 5.0
+_NO_API: Final = "no-api"
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -42,6 +45,8 @@ class Api:
         self._patience = patience
         self.allowed: set[str] = set()
         self.forbidden: set[str] = set()
+        self.silent_webhooks: dict[str, str] = {}
+        """Webhook that did not answer -> what the API server said of it."""
 
     async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Document:
         """The document there. Raises: FairleadError."""
@@ -73,7 +78,7 @@ class Api:
             while True:
                 query = {"limit": str(_PAGE), "continue": more, "labelSelector": labels, "fieldSelector": fields}
                 page = await self.call("GET", path, query=[(k, v) for k, v in query.items() if v], accept=accept)
-                found += page.get("items") or []
+                found += [_slim(each, plural) for each in page.get("items") or ()]
                 more = (page.get("metadata") or {}).get("continue") or ""
                 if not more:
                     self.allowed.add(right)
@@ -91,14 +96,17 @@ class Api:
         query: Sequence[tuple[str, str]] = (),
         accept: str = JSON,
     ) -> Document:
-        """One call; tried again only where that may heal and does no harm. Raises: FairleadError."""
+        """One call; tried again only where that may heal and does no harm. Raises: FairleadError.
+
+        Whoever is stopped during a write waits for its answer: what is taken away afterwards was made before.
+        """
         request = _request(method, path, body, query, accept)
 
         async def once() -> Document:
             return _document(await self._answer(request, self._patience))
 
         if method != "GET":
-            return await once()
+            return await _to_its_end(asyncio.create_task(once(), name="preflight.write"))
         return await retry(once, self.clock, self.client.rng, _TRIES, is_final=_is_late)
 
     async def judged(self, path: str, body: Mapping[str, Any]) -> tuple[int, str]:
@@ -106,12 +114,56 @@ class Api:
         answer = await self._answer(_request("POST", path, body, [("dryRun", "All")]), self._patience)
         return answer.status, str(error_of(answer)) if answer.status >= _REFUSED else ""
 
+    async def verdict(self, path: str, body: Mapping[str, Any]) -> Document:
+        """The same as facts; where no answer came, why."""
+        try:
+            status, message = await self.judged(path, body)
+        except FairleadError as error:
+            return {"message_mentions": str(error)}
+        return {"http_status": status} | ({"message_mentions": message} if message else {})
+
     async def _answer(self, request: Request, patience: float) -> Response:
         try:
             async with asyncio.timeout(patience):
-                return await self.client.transport.request(request)
+                answer = await self.client.transport.request(request)
         except TimeoutError as error:
             raise Unreachable(f"{request.method} {request.path}: no answer within {patience:g} s") from error
+        if answer.status >= _REFUSED and (name := webhook_in(said := str(error_of(answer)))):
+            self.silent_webhooks[name] = said
+        return answer
+
+    def webhook_failures(self) -> Sequence[Document]:
+        """The webhooks that did not answer, as facts."""
+        return [{"name": name, "message": said} for name, said in sorted(self.silent_webhooks.items())]
+
+
+async def _to_its_end(asked: asyncio.Task[Document]) -> Document:
+    """Its answer; whoever is stopped meanwhile goes on to be so when it has come. Raises: FairleadError."""
+    try:
+        return await asyncio.shield(asked)
+    except asyncio.CancelledError:
+        with suppress(FairleadError):
+            await asked
+        raise
+
+
+def _slim(each: Document, plural: str) -> Document:
+    """The object without what no check reads: all pods of a large cluster are held at once."""
+    (each.get("metadata") or {}).pop("managedFields", None)
+    if plural == "pods":
+        spec = each.get("spec") or {}
+        for name in _UNREAD_OF_PODS & spec.keys():
+            del spec[name]
+        for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
+            for name in container.keys() - _READ_OF_CONTAINERS:
+                del container[name]
+    return each
+
+
+_UNREAD_OF_PODS: Final = frozenset(
+    ("affinity", "tolerations", "volumes", "topologySpreadConstraints", "ephemeralContainers")
+)
+_READ_OF_CONTAINERS: Final = frozenset(("name", "image", "resources", "restartPolicy"))
 
 
 def _request(
@@ -129,7 +181,11 @@ def _request(
 def _document(answer: Response) -> Document:
     if answer.status >= _REFUSED:
         raise error_of(answer)
-    return dict(msgspec.json.decode(answer.body)) if answer.body else {}
+    try:
+        return msgspec.json.decode(answer.body, type=Document) if answer.body else {}
+    except msgspec.DecodeError as error:
+        seen = answer.body[:60].decode(errors="replace")
+        raise Permanent(f"the answer is none of a Kubernetes API: {seen!r}", code=_NO_API) from error
 
 
 def _is_late(error: Retryable) -> bool:
@@ -161,7 +217,7 @@ async def known_or_none(fact: Awaitable[Any]) -> Any:
 
 
 def word_of(error: BaseException | None) -> str:
-    """The class of a failure in one word: dns, refused, tls, timeout, unauthorized, forbidden, not_found, else error."""
+    """The class of a failure in one word: dns, refused, tls, timeout, unauthorized, forbidden, not_found, block-page, else error."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -177,8 +233,8 @@ def _word(error: BaseException) -> str:
     text = f"{type(error).__name__} {error}".lower()
     if isinstance(error, ssl.SSLError) or "certificate" in text:
         return "expired" if "expired" in text else "tls"
-    if isinstance(error, Retryable) and error.code == "server-error":
-        return "server-error"
+    if isinstance(error, FairleadError) and error.code in _BY_CODE:
+        return _BY_CODE[error.code]
     return next((word for part, word in _BY_TEXT.items() if part in text), "")
 
 
@@ -189,6 +245,7 @@ _BY_TYPE: Final[dict[type[BaseException], str]] = {
     NotFound: "not_found",
     ConnectionRefusedError: "refused",
 }
+_BY_CODE: Final = {"server-error": "server-error", _NO_API: "block-page"}
 _BY_TEXT: Final = {
     "name or service not known": "dns",
     "gaierror": "dns",

@@ -5,30 +5,36 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+import fairlead
 from fairlead.objects.times import seconds_of
 from fairlead.preflight.checks.ways import host_and_port, ways
 from fairlead.preflight.config import Config
 from fairlead.preflight.gather.look import Link, Looked
 from fairlead.preflight.gather.reach import Ask, Seen
-from fairlead.preflight.gather.sample import HEADERS, write_request
-from fairlead.preflight.gather.services import QUERIES, document_of, failure_of, query_url
+from fairlead.preflight.gather.sample import HEADERS, NAME
+from fairlead.preflight.gather.services import QUERIES, document_of, failure_of, is_page, query_url
+from fairlead.preflight.gather.stream import Held, Stream
+from fairlead.preflight.versions import version_of
 from fairlead.runtime.proxies import Proxy, Way, proxy_for
+from fairlead.wire.agent import REFUSED
 
 Facts = dict[str, Any]
 
 EGRESS: Final = "egress:"
 QUERY: Final = "query:"
 NO_TOKEN: Final = "query-without-token"
-DISCOVERY: Final = "oidc-discovery"
+AUTHORIZATION: Final = "oidc-authorization"
 REMOTE_WRITE: Final = "remote-write"
 API: Final = "api"
 API_BY_PROXY: Final = "api-by-proxy"
 _PUBLIC: Final = "public"
+_CHALLENGE: Final = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+"""One that nobody answers. Source: RFC 7636, appendix B."""
 _DAY: Final = 86_400
 _SAID: Final = 200
 """So much of what a receiver said is kept. Units: characters."""
@@ -50,11 +56,12 @@ class Tokens(Struct, frozen=True, kw_only=True):
 
     prometheus: str = ""
     remote_write: str = ""
+    control_plane: str = ""
 
 
-def service_requests(config: Config, ca: str, tokens: Tokens, run: str, now: float) -> dict[str, Ask]:
-    """What one node asks for all: Prometheus, and who takes its samples. `run`: names the sample; `now`: seconds since the epoch."""
-    return _of_prometheus(config, ca, tokens.prometheus) | _of_receiver(config, ca, tokens.remote_write, run, now)
+def service_requests(config: Config, ca: str, tokens: Tokens, run: str) -> dict[str, Ask]:
+    """What one node asks for all: Prometheus, and who takes its samples. `run`: names the sample."""
+    return _of_prometheus(config, ca, tokens.prometheus) | _of_receiver(config, ca, tokens.remote_write, run)
 
 
 def _of_prometheus(config: Config, ca: str, token: str) -> dict[str, Ask]:
@@ -68,24 +75,109 @@ def _of_prometheus(config: Config, ca: str, token: str) -> dict[str, Ask]:
     return found | ({NO_TOKEN: Ask(url=query_url(base, "up"), ca=ca)} if token else {})
 
 
-def _of_receiver(config: Config, ca: str, token: str, run: str, now: float) -> dict[str, Ask]:
+def _of_receiver(config: Config, ca: str, token: str, run: str) -> dict[str, Ask]:
     if not config.remote_write.url:
         return {}
     asked = request(config.remote_write.url, config, ca)
-    body = write_request({"run": run}, 1.0, now)
-    return {REMOTE_WRITE: replace(asked, method="POST", headers={**HEADERS, **_bearer(token)}, body=body)}
+    headers = {**HEADERS, **_bearer(token)}
+    return {REMOTE_WRITE: replace(asked, method="POST", headers=headers, sample={"run": run})}
+
+
+def read_back_requests(config: Config, ca: str, tokens: Tokens, run: str) -> dict[str, Ask]:
+    """The query that finds the sample, where the receiver's address tells where queries go."""
+    base, found, _ = config.remote_write.url.rpartition("/api/v1/write")
+    if not found:
+        return {}
+    url = query_url(base, f'{NAME}{{run="{run}"}}') + "&latency_offset=1ms"  # VictoriaMetrics hides what is new
+    return {REMOTE_WRITE: replace(request(url, config, ca), headers=_bearer(tokens.remote_write))}
+
+
+def stream_request(config: Config, ca: str, tokens: Tokens) -> Stream | None:
+    """The agent's connection; None without a control plane."""
+    plane = config.control_plane
+    if not plane.url:
+        return None
+    return Stream(
+        url=plane.url, cluster=plane.cluster, secret=tokens.control_plane, ca=ca, proxy=proxy_of(plane.url, config)
+    )
+
+
+def stream_facts(held: Held, health: Seen | None) -> Facts:
+    """How the connection was held. Without a secret the control plane ends it at once: all that is known is that it opens.
+
+    `health`: its health document, asked from the same pod; where not even that is reached, it is no fault of the connection.
+    """
+    if not held.is_open and health is not None and not health.reached:
+        return {"stream_open": {"unknown": f"waits for egress-control-plane: {failure_of(health)}"}}
+    if not held.is_open:
+        return {"stream_open": "failed", "stream_error": held.error}
+    found: Facts = {"stream_open": "ok", "transport": held.transport}
+    if held.code == REFUSED:
+        return found | {"token": "refused" if held.is_signed else {"unknown": _NO_SECRET}}
+    found |= {"token": "accepted"} | ({"stream_error": held.error} if held.error else {})
+    return found if held.transport == "poll" else found | {"stream_seconds": held.seconds}
+
+
+_NO_SECRET: Final = "the cluster's secret is not known (control_plane.token_secret)"
+
+
+def version_facts(health: Seen) -> Facts:
+    """What the health document of the control plane tells of its version."""
+    told = str(document_of(health).get("version") or "")
+    if (theirs := version_of(told)) is None:
+        return {}
+    return {"version": told, "versions_compatible": theirs[:1] == (version_of(fairlead.__version__) or theirs)[:1]}
 
 
 def _bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"} if token else {}
 
 
-def remote_write_facts(seen: Seen) -> Facts:
-    """What came of the sample."""
+def redirect_request(endpoint: str, config: Config, ca: str) -> Ask | None:
+    """A sign-in begun as the control plane begins one, to see whether the provider knows its address; None without a client."""
+    if not config.oidc.client_id:
+        return None
+    asked = {
+        "response_type": "code",
+        "client_id": config.oidc.client_id,
+        "redirect_uri": _redirect_uri(config),
+        "scope": "openid",
+        "state": "preflight",
+        "nonce": "preflight",
+        "code_challenge": _CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    return request(f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(asked)}", config, ca)
+
+
+def _redirect_uri(config: Config) -> str:
+    base = f"https://{config.ingress.host}" if config.ingress.host else config.control_plane.url
+    return base.rstrip("/") + "/oidc/callback"
+
+
+def redirect_facts(seen: Seen) -> Facts:
+    """Whether the provider went on, or refused the address; nothing where it refused something else."""
+    if seen.status is None:
+        return {}
+    if seen.status < 400:
+        return {"redirect_registered": True}
+    said = seen.body.decode(errors="replace").lower()
+    refused = any(word in said for word in ("redirect_uri", "redirect uri", "callback url"))
+    return {"redirect_registered": False} if refused else {}
+
+
+def authorization_facts(seen: Seen) -> Facts:
+    """How the provider's sign-in page answers a pod."""
+    return {"authorization_endpoint_from_pod": seen.status or 0}
+
+
+def remote_write_facts(seen: Seen, is_found: bool | None) -> Facts:
+    """What came of the sample. `is_found`: when it was asked for again; None where nobody answered."""
     if seen.status is None:
         return {"error": failure_of(seen)}
     said = seen.body.decode(errors="replace").strip()[:_SAID]
-    return {"post_one_sample": seen.status, **({"body_mentions": said} if said else {})}
+    told = {"body_mentions": said or None, "is_page": is_page(seen) or None, "read_back": is_found}
+    return {"post_one_sample": seen.status, **{key: value for key, value in told.items() if value is not None}}
 
 
 def request(url: str, config: Config, ca: str) -> Ask:
@@ -101,9 +193,12 @@ def api_requests(config: Config, host: str) -> dict[str, Ask]:
 
 
 def names_of(config: Config) -> tuple[str, ...]:
-    """The host names that pods look up: a name inside the cluster first, then those of the ways out."""
+    """The host names that pods ask a name server for: a name inside the cluster first, then those of the ways out."""
     hosts = [host for way in ways(config) if not way.idle for host, _ in way.hosts]
-    return ("kubernetes.default.svc", *dict.fromkeys(h for h in hosts if not re.fullmatch(r"[\d.]+|.*:.*", h)))
+    return ("kubernetes.default.svc", *dict.fromkeys(h for h in hosts if not _NO_NAME.fullmatch(h)))
+
+
+_NO_NAME: Final = re.compile(r"[\d.]+|.*:.*|localhost")
 
 
 def proxy_of(url: str, config: Config) -> Proxy | None:
@@ -141,10 +236,12 @@ def host_led_to(seen: Seen) -> str:
     return urlsplit(seen.headers.get("location", "")).hostname or ""
 
 
-def class_here(seen: Seen) -> str:
-    """`ok`, or the class of what went wrong, of a request from this machine."""
+def class_here(name: str, seen: Seen, config: Config) -> str:
+    """`ok`, or the class of what went wrong, of a request from this machine by a way out."""
     if not seen.reached:
         return failure_of(seen)
+    if seen.status == 200 and _content(name, seen, config) == "block_page":
+        return "block-page"
     return "ok" if seen.status in (200, 401) else "http"
 
 
@@ -194,13 +291,13 @@ def _content(name: str, seen: Seen, config: Config) -> str:
     """Whether what came is what is known to be there: a page that says no has status 200 as well."""
     if _PROOFS[name](seen, config):
         return "ok"
-    is_page = "html" in seen.headers.get("content-type", "") or seen.body.lstrip()[:1] == b"<"
-    return "block_page" if is_page else "other"
+    return "block_page" if is_page(seen) else "other"
 
 
 def _is_registry(seen: Seen, _config: Config) -> bool:
     told = seen.headers.get("docker-distribution-api-version", "") or seen.headers.get("www-authenticate", "")
-    return bool(told) or (set(document_of(seen)) <= {"errors"} and seen.status in (200, 401))
+    is_api = not is_page(seen) and set(document_of(seen)) <= {"errors"}
+    return bool(told) or (is_api and seen.status in (200, 401))
 
 
 _PROOFS: Final[Mapping[str, Callable[[Seen, Config], bool]]] = {

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from cryptography import x509
+
+from fairlead.objects.kinds import FAIRLEAD_GROUP
 from fairlead.objects.times import seconds_of
+from fairlead.preflight import footprint
 from fairlead.preflight.gather.nodes import amounts
 
 Document = Mapping[str, Any]
@@ -19,6 +24,7 @@ EXPIRES: Final = "fairlead.dev/expires"
 MANAGED: Final = "app.kubernetes.io/managed-by"
 PART: Final = "app.kubernetes.io/part-of"
 QUEUES: Final = "queues.scheduling.run.ai"
+_DAY: Final = 86_400
 _LEVEL: Final = "pod-security.kubernetes.io/"
 _SCHEDULERS: Final = {
     "kai-scheduler": "kai-scheduler",
@@ -61,8 +67,8 @@ def psa_facts(namespace: Document | None) -> Facts:
     return {"namespace_labels": {key.removeprefix(_LEVEL): v for key, v in labels.items() if key.startswith(_LEVEL)}}
 
 
-def webhook_facts(configurations: Sequence[Document], slices: Sequence[Document]) -> list[Facts]:
-    """All admission webhooks. `slices`: EndpointSlices of all namespaces."""
+def webhook_facts(configurations: Sequence[Document], slices: Sequence[Document], ours: str) -> list[Facts]:
+    """All admission webhooks. `slices`: EndpointSlices of all namespaces; `ours`: the product's namespace."""
     ready = _ready_endpoints(slices)
     found = []
     for configuration in configurations:
@@ -72,26 +78,84 @@ def webhook_facts(configurations: Sequence[Document], slices: Sequence[Document]
             found.append(
                 {
                     "name": str(hook.get("name", "")),
+                    "configuration": f"{configuration['kind']} {_name(configuration)}",
                     "failure_policy": hook.get("failurePolicy") or "Fail",
                     "service": name,
-                    "matches_us": _asks_about_pods(hook),
+                    "matches_us": _asks_about_us(hook, ours),
                     **({"endpoints": ready.get(name, 0)} if name else {}),
                 }
             )
     return sorted(found, key=lambda each: each["name"])
 
 
-def _asks_about_pods(hook: Document) -> bool:
-    """Whether it is asked about pods of a namespace that has no label but its name and ours."""
-    rules = hook.get("rules") or ()
-    pods = any(
-        {"pods", "*", "*/*"} & set(r.get("resources") or ()) and {"", "*"} & set(r.get("apiGroups") or ())
-        for r in rules
+def authority_facts(configurations: Sequence[Document], now: float) -> Facts:
+    """How long the authorities that our webhooks are known by are good; nothing where there are none. Of several in one the best counts."""
+    bundles = [
+        (hook.get("clientConfig") or {}).get("caBundle")
+        for each in configurations
+        if _is_ours(each)
+        for hook in each.get("webhooks") or ()
+    ]
+    ends = [_end_of(bundle) for bundle in bundles if bundle]
+    return {"webhook": {"days_left": round((min(ends) - now) / _DAY)}} if ends else {}
+
+
+def _end_of(bundle: str) -> float:
+    """Seconds since the epoch; 0 for what holds no certificate."""
+    try:
+        read = x509.load_pem_x509_certificates(base64.b64decode(bundle))
+    except ValueError:
+        return 0.0
+    return max(each.not_valid_after_utc.timestamp() for each in read)
+
+
+_MADE: Final = {
+    "": {"pods", "namespaces", "services", "serviceaccounts", "configmaps", "secrets", "persistentvolumeclaims"},
+    "apps": {"deployments", "daemonsets", "statefulsets"},
+    "batch": {"jobs"},
+    "networking.k8s.io": {"networkpolicies"},
+    "policy": {"poddisruptionbudgets"},
+    "rbac.authorization.k8s.io": {"clusterroles", "clusterrolebindings", "roles", "rolebindings"},
+    "apiextensions.k8s.io": {"customresourcedefinitions"},
+}
+"""Group -> what installing, probing and projects make of it."""
+_NAME_LABEL: Final = "kubernetes.io/metadata.name"
+
+
+def _asks_about_us(hook: Document, ours: str) -> bool | Facts:
+    """Whether it is asked about what we make, in our namespace or in one that has no label but its name."""
+    spaces = ({_NAME_LABEL: ours}, {_NAME_LABEL: f"{ours}-project"})
+    is_asked = (
+        any(_is_about_made(rule) for rule in hook.get("rules") or ())
+        and any(_selects(hook.get("namespaceSelector") or {}, labels) for labels in spaces)
+        and _selects(hook.get("objectSelector") or {}, {})
     )
-    selector = hook.get("namespaceSelector") or {}
-    wanted = dict(selector.get("matchLabels") or {})
-    wants = [e for e in selector.get("matchExpressions") or () if e.get("operator") in ("In", "Exists")]
-    return pods and not wanted and not wants
+    if is_asked and hook.get("matchConditions"):
+        return {"unknown": f"conditions of {hook.get('name')} decide what it is asked about"}
+    return is_asked
+
+
+def _is_about_made(rule: Document) -> bool:
+    resources, groups = set(rule.get("resources") or ()), set(rule.get("apiGroups") or ())
+    operations = set(rule.get("operations") or ("*",))
+    made = set().union(*(kinds for group, kinds in _MADE.items() if group in groups or "*" in groups))
+    return bool({"CREATE", "*"} & operations) and bool(made and (made | {"*", "*/*"}) & resources)
+
+
+def _selects(selector: Document, labels: Mapping[str, str]) -> bool:
+    wanted = (selector.get("matchLabels") or {}).items()
+    return wanted <= labels.items() and all(_meets(each, labels) for each in selector.get("matchExpressions") or ())
+
+
+def _meets(expression: Document, labels: Mapping[str, str]) -> bool:
+    key, values = expression.get("key", ""), expression.get("values") or ()
+    answers = {
+        "In": labels.get(key) in values,
+        "NotIn": labels.get(key) not in values,
+        "Exists": key in labels,
+        "DoesNotExist": key not in labels,
+    }
+    return answers.get(str(expression.get("operator")), True)
 
 
 def _ready_endpoints(slices: Sequence[Document]) -> dict[str, int]:
@@ -106,7 +170,7 @@ def _ready_endpoints(slices: Sequence[Document]) -> dict[str, int]:
 
 
 def quota_facts(quotas: Sequence[Document], namespaces: set[str]) -> list[Facts]:
-    """ResourceQuotas of those namespaces."""
+    """ResourceQuotas of those namespaces, less those that do not count pods like ours."""
     return [
         {
             "namespace": each["metadata"]["namespace"],
@@ -115,35 +179,64 @@ def quota_facts(quotas: Sequence[Document], namespaces: set[str]) -> list[Facts]
             "used": amounts((each.get("status") or {}).get("used") or {}),
         }
         for each in quotas
+        if each["metadata"]["namespace"] in namespaces and _counts_us(each.get("spec") or {})
+    ]
+
+
+def _counts_us(quota: Document) -> bool:
+    """Pods of ours have no end and no priority class, and state requests."""
+    chosen = (quota.get("scopeSelector") or {}).get("matchExpressions") or ()
+    scopes = {*(quota.get("scopes") or ()), *(each.get("scopeName", "") for each in chosen)}
+    return scopes <= {"NotTerminating", "NotBestEffort"}
+
+
+def range_facts(ranges: Sequence[Document], namespaces: set[str]) -> list[Facts]:
+    """LimitRanges of those namespaces: what of our containers they refuse, and what they state for who does not."""
+    return [
+        {
+            "namespace": each["metadata"]["namespace"],
+            "name": _name(each),
+            "refuses": [f"{_name(each)}: {what}" for limit in _limits(each) for what in _refused_by(limit)],
+            "gives": sorted({f"limits.{name}" for limit in _limits(each) for name in limit.get("default") or ()}),
+        }
+        for each in ranges
         if each["metadata"]["namespace"] in namespaces
     ]
 
 
-def range_facts(ranges: Sequence[Document], namespaces: set[str]) -> list[Facts]:
-    """LimitRanges of those namespaces, and what of our smallest and largest containers they refuse."""
-    found = []
-    for each in ranges:
-        limits = [x for x in each.get("spec", {}).get("limits") or () if x.get("type") == "Container"]
-        refused = [
-            f"{_name(each)}: at most {limit['max'][name]} {name} a container"
-            for limit in limits
-            for name, least in amounts(limit.get("max") or {}).items()
-            if least < _LARGEST.get(name, 0)
-        ]
-        refused += [
-            f"{_name(each)}: at least {limit['min'][name]} {name} a container"
-            for limit in limits
-            for name, most in amounts(limit.get("min") or {}).items()
-            if most > _SMALLEST.get(name, most)
-        ]
-        if each["metadata"]["namespace"] in namespaces:
-            found.append({"namespace": each["metadata"]["namespace"], "refuses": refused})
-    return found
+def _limits(each: Document) -> list[Document]:
+    return [limit for limit in each.get("spec", {}).get("limits") or () if limit.get("type") == "Container"]
 
 
-_SMALLEST: Final = {"cpu": 0.02, "memory": 64 << 20}
-_LARGEST: Final = {"cpu": 0.5, "memory": 512 << 20}
-"""Requests of our containers. Units: cores, bytes."""
+def _refused_by(limit: Document) -> Iterator[str]:
+    """Who of ours asks for too much or too little."""
+    given = _known(limit.get("default"))
+    for name, most in _known(limit.get("max")).items():
+        asked = {unit.name: unit.limits().get(name, max(given.get(name, 0), unit.requests()[name])) for unit in _ALL}
+        if over := [f"{unit} {_shown(name, amount)}" for unit, amount in asked.items() if amount > most]:
+            yield f"at most {limit['max'][name]} {name} a container, and ours take up to {', '.join(over)}"
+    for name, most in given.items():
+        if over := [
+            f"{unit.name} {_shown(name, unit.requests()[name])}"
+            for unit in _ALL
+            if name not in unit.limits() and unit.requests()[name] > most
+        ]:
+            yield f"a limit of {limit['default'][name]} {name} for who states none, and ours ask for {', '.join(over)}"
+    for name, least in _known(limit.get("min")).items():
+        under = [unit for unit in _ALL if unit.requests().get(name, least) < least]
+        if told := [f"{unit.name} {_shown(name, unit.requests()[name])}" for unit in under]:
+            yield f"at least {limit['min'][name]} {name} a container, and ours ask for {', '.join(told)}"
+
+
+_ALL: Final = (footprint.CRDS, *footprint.ALWAYS)
+
+
+def _known(quantities: Document | None) -> Mapping[str, float]:
+    return {name: amount for name, amount in amounts(quantities or {}).items() if name in ("cpu", "memory")}
+
+
+def _shown(name: str, amount: float) -> str:
+    return f"{amount * 1000:g}m" if name == "cpu" else f"{amount / (1 << 20):g}Mi"
 
 
 def release_facts(secrets: Sequence[Document]) -> list[Facts]:
@@ -194,6 +287,7 @@ def leftover_facts(
         "queue_crd_versions": [
             v["name"] for v in (queue or {}).get("spec", {}).get("versions") or () if v.get("served")
         ],
+        "kinds_of_others": sorted(_name(each) for each in crds if _is_in_our_place(each)),
         "schedulers": sorted({_SCHEDULERS[_name(each)] for each in deployments if _name(each) in _SCHEDULERS}),
     }
 
@@ -219,6 +313,11 @@ def _has_expired(namespace: Document, now: float) -> bool:
 def _is_orphan(configuration: Document, services: set[str]) -> bool:
     called = [(h.get("clientConfig") or {}).get("service") for h in configuration.get("webhooks") or ()]
     return any(s and f"{s['namespace']}/{s['name']}" not in services for s in called)
+
+
+def _is_in_our_place(crd: Document) -> bool:
+    """Whether somebody else defined a kind of our group."""
+    return (crd.get("spec") or {}).get("group") == FAIRLEAD_GROUP and not _is_ours(crd)
 
 
 def _owner_of(crd: Document | None) -> str:

@@ -20,7 +20,7 @@ async def facts(config: Config, ca: str) -> Facts:
     egress: dict[str, Facts] = {}
     for key, each in seen.items():
         name = key.removeprefix(asks.EGRESS)
-        egress[name] = {"from_workstation": asks.class_here(each)}
+        egress[name] = {"from_workstation": asks.class_here(name, each, config)}
         if host := asks.host_led_to(each):
             egress[name]["hosts_seen"] = [host]
     found: Facts = {"egress": egress}
@@ -36,7 +36,10 @@ async def _oidc(document: Seen, config: Config, ca: str) -> Facts:
         jwks = await reach(asks.request(url, config, ca))
     found = oidc_facts(document, jwks)
     if url := str(read.get("authorization_endpoint") or ""):
+        found["authorization_endpoint"] = url
         page = await reach(asks.request(url, config, ca))
         if page.status is not None:
             found["authorization_endpoint_from_workstation"] = page.status
+        if (begun := asks.redirect_request(url, config, ca)) is not None:
+            found |= asks.redirect_facts(await reach(begun))
     return found

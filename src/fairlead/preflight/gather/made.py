@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -11,8 +12,9 @@ from msgspec.structs import replace
 from fairlead.kube.errors import AlreadyExists
 from fairlead.preflight.gather import pods
 from fairlead.preflight.gather.api import Api, path_of
+from fairlead.preflight.gather.cluster import PART
 from fairlead.preflight.gather.pods import Place
-from fairlead.runtime.errors import FairleadError, NotFound
+from fairlead.runtime.errors import FairleadError, NotFound, Retryable
 
 _GONE_SECONDS: Final = 30.0
 
@@ -23,21 +25,35 @@ async def made(api: Api, place: Place, product: str, tell: Callable[[str], None]
 
     Raises: FairleadError where it may not be made.
     """
-    await api.call("POST", "/api/v1/namespaces", pods.namespace(place))
-    try:
+    async with space(api, pods.namespace(place), lambda: _take_away(api, place, tell)):
         owner = await api.call("POST", path_of("batch/v1", "jobs", namespace=place.namespace), pods.owner(place))
         place = replace(place, owner=owner["metadata"]["uid"])
         await _add(api, "networking.k8s.io/v1", "networkpolicies", place, pods.open_policy(place))
         await _add(api, "v1", "services", place, pods.service(place))
-        if place.pull_secret and not await _copied(api, place, product):
+        if place.pull_secret and not await copied(api, place.pull_secret, product, place.namespace):
             tell(
                 f"The pull secret {place.pull_secret} of {product} could not be read: what nodes pull with it is unknown."
             )
             place = replace(place, pull_secret="", pulls=False)
         await _account(api, place)
         yield place
+
+
+@contextlib.asynccontextmanager
+async def space(api: Api, body: Mapping[str, Any], take_away: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """A namespace, there until the end of the block. Where no answer came, or whoever asked was stopped, it may be there, too.
+
+    Raises: FairleadError where it may not be made.
+    """
+    try:
+        await api.call("POST", "/api/v1/namespaces", body)
+    except (asyncio.CancelledError, Retryable):
+        await take_away()
+        raise
+    try:
+        yield
     finally:
-        await _take_away(api, place, tell)
+        await take_away()
 
 
 async def _add(api: Api, group_version: str, plural: str, place: Place, body: dict[str, Any]) -> None:
@@ -45,20 +61,26 @@ async def _add(api: Api, group_version: str, plural: str, place: Place, body: di
         await api.call("POST", path_of(group_version, plural, namespace=place.namespace), body)
 
 
-async def _copied(api: Api, place: Place, product: str) -> bool:
-    """Whether the pull secret could be read and copied: pods use secrets of their own namespace only."""
+async def copied(api: Api, secret: str, source: str, target: str) -> bool:
+    """Whether the secret of a namespace could be read and put into another: pods use secrets of their own namespace only.
+
+    Raises: FairleadError where it may not be written.
+    """
     try:
-        found = await api.get(path_of("v1", "secrets", place.pull_secret, product))
+        found = await api.get(path_of("v1", "secrets", secret, source))
     except FairleadError:
         return False
     body = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": place.pull_secret, "namespace": place.namespace},
+        "metadata": {"name": secret, "namespace": target, "labels": {PART: "fairlead"}},
         "type": found.get("type"),
         "data": found.get("data"),
     }
-    await _add(api, "v1", "secrets", place, body)
+    try:
+        await api.call("POST", path_of("v1", "secrets", namespace=target), body)
+    except AlreadyExists:
+        await api.call("PUT", path_of("v1", "secrets", secret, target), body)
     return True
 
 

@@ -73,12 +73,15 @@ def _node(node: Document, asked: Mapping[str, Facts] | None, renewed: Mapping[st
     return found
 
 
+_CORES: Final = ("cpu", "requests.cpu", "limits.cpu")
+
+
 def amounts(quantities: Mapping[str, Any]) -> dict[str, float]:
     """Cores, bytes and devices; what is no quantity is left out."""
     found: dict[str, float] = {}
     for name, quantity in quantities.items():
         try:
-            found[name] = milli(quantity) / 1000 if name == "cpu" else whole(quantity)
+            found[name] = milli(quantity) / 1000 if name in _CORES else whole(quantity)
         except ValueError:
             continue
     return {name: int(value) if float(value).is_integer() else value for name, value in found.items()}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fairlead.preflight.gather import cluster, nodes, services, storage
-from fairlead.preflight.gather.api import Api, known, known_or_none, path_of, word_of
+from fairlead.preflight.gather.api import Api, known, known_or_none, path_of, unknown, word_of
 from fairlead.runtime.errors import FairleadError
 
 Facts = dict[str, Any]
@@ -67,14 +67,34 @@ class Lists:
         return self._found[name] is not None
 
 
-async def objects_facts(api: Api, namespace: str, now: float) -> Facts:
-    """`namespace`: the product's; `now`: seconds since the epoch."""
+class Singles(NamedTuple):
+    """What is asked for by name. A thing that could not be had is the reason why."""
+
+    kubernetes: Any
+    namespace: Any
+    version: Document | str
+    releases: Any
+
+
+async def objects_facts(api: Api, namespace: str, now: float, *, releases: bool = True) -> Facts:
+    """`namespace`: the product's; `now`: seconds since the epoch. `releases`: also those of Helm, which keeps them in secrets."""
     lists = await _listed(api)
-    kubernetes = await known(api.get(path_of("v1", "services", "kubernetes", "default")))
-    ours = await known_or_none(api.get(path_of("v1", "namespaces", namespace)))
-    version = await _cluster_version(api)
-    releases = await known(api.list("v1", "secrets", namespace, metadata_only=True, labels="owner=helm"))
+    of_helm = unknown("secrets were not read")
+    if releases:
+        of_helm = await known(api.list("v1", "secrets", namespace, metadata_only=True, labels="owner=helm"))
+    singles = Singles(
+        kubernetes=await known(api.get(path_of("v1", "services", "kubernetes", "default"))),
+        namespace=await known_or_none(api.get(path_of("v1", "namespaces", namespace))),
+        version=await _cluster_version(api),
+        releases=of_helm,
+    )
+    return await asyncio.to_thread(_facts, lists, singles, namespace, now)
+
+
+def _facts(lists: Lists, singles: Singles, namespace: str, now: float) -> Facts:
+    kubernetes, ours, version, releases = singles
     operator, on_nodes = nodes.operator_facts(lists("policies"), lists("daemonsets"), lists("pods"))
+    hooks = [{"kind": kind, **each} for name, kind in _HOOK_KINDS.items() for each in lists(name)]
     found: Facts = {
         "nodes": nodes.nodes_facts(
             lists("nodes"),
@@ -88,7 +108,8 @@ async def objects_facts(api: Api, namespace: str, now: float) -> Facts:
         "psp": lists.why("psp") or cluster.psp_facts(lists("psp") if lists.is_served("psp") else None),
         "psa": unknown_or(ours, lambda: cluster.psa_facts(ours)),
         "webhooks": lists.why("mutating", "validating", "slices")
-        or cluster.webhook_facts([*lists("mutating"), *lists("validating")], lists("slices")),
+        or cluster.webhook_facts(hooks, lists("slices"), namespace),
+        "certificates": lists.why("mutating", "validating") or cluster.authority_facts(hooks, now),
         "quotas": lists.why("quotas") or cluster.quota_facts(lists("quotas"), {namespace}),
         "limit_ranges": lists.why("limits") or cluster.range_facts(lists("limits"), {namespace}),
         "helm_releases": unknown_or(releases, lambda: cluster.release_facts(releases)),
@@ -100,7 +121,7 @@ async def objects_facts(api: Api, namespace: str, now: float) -> Facts:
         or cluster.leftover_facts(
             lists("namespaces"),
             lists("crds"),
-            [{"kind": kind, **e} for name, kind in _HOOK_KINDS.items() for e in lists(name)],
+            hooks,
             {f"{e['metadata']['namespace']}/{e['metadata']['name']}" for e in lists("services")},
             lists("deployments"),
             now,
@@ -110,7 +131,12 @@ async def objects_facts(api: Api, namespace: str, now: float) -> Facts:
         "csi_nodes": lists.why("csi_nodes") or storage.csi_facts(lists("csi_nodes")),
         "ingress": {"classes": lists.why("ingress_classes") or services.ingress_classes(lists("ingress_classes"))},
         "prometheus": lists.why("prometheuses")
-        or services.prometheus_objects(lists("prometheuses"), lists("pods"), lists("crds")),
+        or services.prometheus_objects(
+            lists("prometheuses"),
+            lists("pods"),
+            lists("crds"),
+            ours if "metadata" in (ours or {}) else {"metadata": {"name": namespace}},
+        ),
     }
     if why := lists.why("nodes"):
         found["nodes"] = why

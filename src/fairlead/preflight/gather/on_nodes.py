@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
-from fairlead.objects.fields import GPU_RESOURCE
-from fairlead.preflight.config import Config
-from fairlead.preflight.gather import asks, trials
+from fairlead.preflight.check import Check
+from fairlead.preflight.checks import BY_CODE, CHECKS
+from fairlead.preflight.config import Config, keeps_data
+from fairlead.preflight.gather import asks, trials, volumes
 from fairlead.preflight.gather.api import Api, known, path_of, unknown
 from fairlead.preflight.gather.look import Looked, Orders
 from fairlead.preflight.gather.pods import Place
-from fairlead.preflight.gather.probes import Limits, Probed, Probes
+from fairlead.preflight.gather.probes import REFUSED, Limits, Probed, Probes
 from fairlead.preflight.gather.reach import Seen
 from fairlead.preflight.gather.registry import Wanted, wanted_of
 from fairlead.preflight.gather.services import QUERIES, metrics_facts, prometheus_answers
@@ -23,22 +26,65 @@ from fairlead.preflight.gather.services import QUERIES, metrics_facts, prometheu
 Facts = dict[str, Any]
 Tell = Callable[[str], None]
 
+_GPUS: Final = "NVIDIA"
+"""Row of the requirements whose checks want a GPU used."""
 
-async def gather(api: Api, place: Place, config: Config, ca: str, found: Facts, tell: Tell) -> None:
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What is to be found out, and for which configuration. `ca`: authorities of its own, PEM; `codes`: the checks to be made, or all."""
+
+    config: Config
+    ca: str = ""
+    codes: tuple[str, ...] = ()
+
+    def needs(self, fact: str) -> bool:
+        """Whether one of the checks needs facts that begin so."""
+        return any(need.startswith(fact) for check in self._checks() for need in check.needs)
+
+    def tells_of(self, row: str) -> bool:
+        """Whether one of the checks is of that row of the requirements."""
+        return any(check.row == row for check in self._checks())
+
+    def _checks(self) -> Iterable[Check]:
+        return [BY_CODE[code] for code in self.codes] or CHECKS
+
+
+async def gather(api: Api, place: Place, asked: Asked, found: Facts, tell: Tell) -> None:
     """Put into `found` what pods see. What is late is missing there, and what came stays."""
+    config, ca = asked.config, asked.ca
     nodes = [each for each in found["nodes"] if is_probed(each)]
     names = [each["name"] for each in nodes]
     tell(f"Starting a probe on {len(names)} node{'s' * (len(names) != 1)} ...")
-    found |= {key: {} for key in ("probes", "probe_exit", "clock", "dns", "connectivity", "runtime_pull")}
+    found |= {key: {} for key in _BY_NODE}
     probes = Probes(api, place, Limits(), tell)
-    once = asks.service_requests(config, ca, await _tokens(api, config), place.run, api.clock.now())
-    orders = _orders(config, ca, found, names, Orders(requests=once, registry=await _registry(api, place, config, ca)))
+    tokens = await _tokens(api, config)
+    once = asks.service_requests(config, ca, tokens, place.run)
+    if page := (found.get("oidc") or {}).get("authorization_endpoint"):
+        once[asks.AUTHORIZATION] = asks.request(page, config, ca)
+    written = asks.read_back_requests(config, ca, tokens, place.run)
+    if stream := asks.stream_request(config, ca, tokens) if asked.needs("control_plane") else None:
+        tell(f"Holding the agent's connection for {stream.seconds:g} s, beside the rest ...")
+    first = Orders(requests=once, read_back=written, stream=stream, registry=await _registry(api, place, config, ca))
+    orders = _orders(config, ca, found, names, first)
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_trials(api, place, config, found, nodes))
+            group.create_task(_trials(api, place, asked, found, nodes))
             group.create_task(probes.run(names, orders))
     finally:
         _told(place, config, found, probes.results, api.clock.now())
+
+
+def not_seen(found: Facts, why: str) -> None:
+    """Put into `found` why there is nothing from pods, none of which could be made."""
+    for key in (*_BY_NODE, *_OF_ONE):
+        found.setdefault(key, unknown(why))
+    for node in found["nodes"]:
+        _no_pod_on(node, why)
+
+
+def _no_pod_on(node: Facts, why: str) -> None:
+    for key in (*_OF_NODE, "driver", "gpu_pod"):
+        node.setdefault(key, unknown(why))
 
 
 def is_probed(node: Facts) -> bool:
@@ -49,15 +95,16 @@ def is_probed(node: Facts) -> bool:
 async def _tokens(api: Api, config: Config) -> asks.Tokens:
     """Those in the Secrets that the configuration names, where they may be read."""
 
-    async def in_secret(name: str | None) -> str:
+    async def in_secret(name: str | None, key: str = "token") -> str:
         if not name:
             return ""
         read = await known(api.get(path_of("v1", "secrets", name, config.namespace)))
-        return base64.b64decode((read.get("data") or {}).get("token", "")).decode(errors="replace").strip()
+        return base64.b64decode((read.get("data") or {}).get(key, "")).decode(errors="replace").strip()
 
     return asks.Tokens(
         prometheus=await in_secret(config.prometheus.token_secret),
         remote_write=await in_secret(config.remote_write.token_secret),
+        control_plane=await in_secret(config.control_plane.token_secret, "secret"),
     )
 
 
@@ -83,9 +130,9 @@ def _orders(config: Config, ca: str, found: Facts, names: Sequence[str], once: O
     wanted = asks.names_of(config)
 
     def of(node: str) -> Orders:
-        first = bool(names) and node == names[0]
-        mine = everywhere | (once.requests if first else {})
-        return Orders(requests=mine, names=wanted, registry=once.registry if first else None)
+        if names and node == names[0]:
+            return replace(once, requests=everywhere | once.requests, names=wanted)
+        return Orders(requests=everywhere, names=wanted)
 
     return of
 
@@ -102,13 +149,26 @@ def _told(place: Place, config: Config, found: Facts, results: Mapping[str, Prob
         elif probed.state == "image_pull_failed":
             found["runtime_pull"][node] = probed.message or probed.status
         if config.registry.local_images and (probed.looked or probed.state == "image_pull_failed"):
+            listed = found["images_missing_on"].get(node)
+            others = [image for image in listed if image != place.image] if isinstance(listed, list) else []
             # that it runs is the proof; what a node lists of its images is late, and cut off
-            found["images_missing_on"][node] = [] if probed.looked else [place.image]
+            found["images_missing_on"][node] = others if probed.looked else [place.image, *others]
         if probed.looked is not None:
             _seen(node, probed, probed.looked, config, found, now)
             found["nodes"][at[node]] |= _of_node(probed.looked)
+    _refused(found, {node: each.message for node, each in results.items() if each.status == REFUSED}, at)
     if config.registry.pull_secret and not place.pull_secret:
         found["runtime_pull"] = unknown(f"the pull secret {config.registry.pull_secret} could not be read")
+
+
+def _refused(found: Facts, why: Mapping[str, str], at: Mapping[str, int]) -> None:
+    """Put into `found` why there is nothing from the probes that the API server did not take. `why`: by node, as `at`."""
+    for node, said in why.items():
+        for key in ("clock", "dns", "probe_exit"):
+            found[key][node] = unknown(said)
+        _no_pod_on(found["nodes"][at[node]], said)
+    if why and len(why) == len(found["probes"]):
+        not_seen(found, next(iter(why.values())))
 
 
 def _probe(probed: Probed) -> Facts:
@@ -147,10 +207,13 @@ def _seen(node: str, probed: Probed, looked: Looked, config: Config, found: Fact
             if host := asks.host_led_to(seen):
                 way["hosts_seen"] = sorted({*way.get("hosts_seen", ()), host})
     _of_api(looked, found)
+    _of_stream(looked, found)
     if looked.registry is not None:
         found["registry"] = looked.registry
     if (wrote := looked.requests.get(asks.REMOTE_WRITE)) is not None:
-        found["remote_write"] = asks.remote_write_facts(wrote)
+        found["remote_write"] = asks.remote_write_facts(wrote, looked.read_back.get(asks.REMOTE_WRITE))
+    if (page := looked.requests.get(asks.AUTHORIZATION)) is not None:
+        found["oidc"] |= asks.authorization_facts(page)
     answers = {k.removeprefix(asks.QUERY): s for k, s in looked.requests.items() if k.startswith(asks.QUERY)}
     if set(answers) == set(QUERIES):
         without = looked.requests.get(asks.NO_TOKEN)
@@ -169,6 +232,15 @@ def _of_api(looked: Looked, found: Facts) -> None:
     found.setdefault("in_cluster_api", {}).update(told)
 
 
+def _of_stream(looked: Looked, found: Facts) -> None:
+    """The agent's connection, and the version of who answers there."""
+    if looked.stream is not None:
+        health = looked.requests.get(f"{asks.EGRESS}control-plane")
+        found["control_plane"] = asks.stream_facts(looked.stream, health) | (
+            asks.version_facts(health) if health else {}
+        )
+
+
 def _status(seen: Seen) -> int | None:
     if seen.status is not None:
         return seen.status
@@ -179,17 +251,22 @@ def _status(seen: Seen) -> int | None:
 
 def _of_node(looked: Looked) -> Facts:
     told = msgspec.structs.asdict(looked)
-    found = {
-        key: told[key] for key in ("pci_nvidia", "nvswitch", "nvml_devices", "free_disk_bytes") if told[key] is not None
-    }
+    found = {key: told[key] for key in _OF_NODE if told[key] is not None}
     if looked.pci_nvidia is not None:
         found["driver"] = looked.driver
     return found
 
 
-async def _trials(api: Api, place: Place, config: Config, found: Facts, nodes: Sequence[Facts]) -> None:
-    """What is tried out beside the probes."""
-    gpus = [each for each in nodes if each["allocatable"].get(GPU_RESOURCE)]
+_BY_NODE: Final = ("probes", "probe_exit", "clock", "dns", "connectivity", "runtime_pull")
+_OF_ONE: Final = ("dry_run", "in_cluster_api", "registry", "control_plane", "system_volume_trial")
+"""What pods tell beside that: a trial, or what one of them asks for all."""
+_OF_NODE: Final = ("pci_nvidia", "nvswitch", "nvml_devices", "mig_enabled_devices", "free_disk_bytes")
+
+
+async def _trials(api: Api, place: Place, asked: Asked, found: Facts, nodes: Sequence[Facts]) -> None:
+    """What is tried out beside the probes, as far as a check needs it."""
+    config = asked.config
+    gpus = [each for each in nodes if trials.device_of(each)]
     classes = found["runtime_classes"]
     known_classes = [each["name"] for each in classes] if isinstance(classes, list) else []
     storage = config.storage
@@ -200,17 +277,25 @@ async def _trials(api: Api, place: Place, config: Config, found: Facts, nodes: S
             next(each for each in nodes if each["name"] == node).update(seen)
 
     async def system() -> None:
-        if storage.class_ or any(each.get("default") for each in _listed(found["storage_classes"])):
-            found["system_volume_trial"] = await known(trials.system_volume(api, place, config))
+        if keeps_data(config) and (
+            storage.class_ or any(each.get("default") for each in _listed(found["storage_classes"]))
+        ):
+            found["system_volume_trial"] = await known(volumes.system_volume(api, place, config))
 
     async def shared() -> None:
-        if storage.shared_class or storage.nfs:
-            found["shared_volume_trial"] = await known(trials.shared_volume(api, place, config, names))
+        if storage.shared_class or storage.shared_claim or storage.nfs:
+            found["shared_volume_trial"] = await known(volumes.shared_volume(api, place, config, names))
 
     async def dry() -> None:
         found["dry_run"] = await known(trials.dry_runs(api, place, config))
 
-    await asyncio.gather(gpu(), system(), shared(), dry())
+    wanted = (
+        (gpu, asked.tells_of(_GPUS)),
+        (system, asked.needs("system_volume_trial")),
+        (shared, asked.needs("shared_volume_trial")),
+        (dry, asked.needs("dry_run")),
+    )
+    await asyncio.gather(*(trial() for trial, is_wanted in wanted if is_wanted))
 
 
 def _listed(value: Any) -> list[Facts]:

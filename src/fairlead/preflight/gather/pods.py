@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from fairlead.objects.fields import GPU_RESOURCE
 from fairlead.objects.times import text_of
 from fairlead.preflight.gather.cluster import EXPIRES, PART, PROBE_LABEL
 from fairlead.preflight.gather.look import PORT
@@ -120,14 +119,14 @@ def probe(place: Place, node: str, index: int) -> Document:
     )
 
 
-def gpu_pod(place: Place, node: str, index: int, runtime_class: str | None) -> Document:
-    """A pod that asks for one GPU of a node, by way of the scheduler's rules for it, and says what it sees."""
+def gpu_pod(place: Place, node: str, index: int, device: str, runtime_class: str | None) -> Document:
+    """A pod that asks for one GPU of a node, by its name there, by way of the scheduler's rules for it, and says what it sees."""
     spec: Document = {
         "affinity": pinned(node),
         "containers": [
             {
                 **_container(place, "probe", ["probe", "gpu"]),
-                "resources": {"requests": _SMALL, "limits": {**_SMALL, GPU_RESOURCE: "1"}},
+                "resources": {"requests": _SMALL, "limits": {**_ENOUGH, device: "1"}},
             }
         ],
         "volumes": [_scratch()],
@@ -144,6 +143,26 @@ def claim(place: Place, name: str, storage_class: str, mode: str) -> Document:
     if storage_class:
         spec["storageClassName"] = storage_class
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": _meta(place, name), "spec": spec}
+
+
+def volume(place: Place, name: str, source: Mapping[str, Any], namespace_uid: str) -> Document:
+    """A volume of our own to data that is there, for the claim of that name. It goes with the namespace at the latest; the data stays."""
+    meta = _meta(place, f"{place.namespace}-{name}", owned=False)
+    del meta["namespace"]
+    meta["ownerReferences"] = [{"apiVersion": "v1", "kind": "Namespace", "name": place.namespace, "uid": namespace_uid}]
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": meta,
+        "spec": {
+            "capacity": {"storage": "64Mi"},
+            "accessModes": ["ReadWriteMany"],
+            **source,
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "",
+            "claimRef": {"namespace": place.namespace, "name": name},
+        },
+    }
 
 
 def volume_pod(place: Place, name: str, volume: Mapping[str, Any], words: Sequence[str], node: str = "") -> Document:
@@ -176,6 +195,9 @@ def probe_name(node: str, index: int) -> str:
 
 
 _SMALL: Final = {"cpu": "20m", "memory": "96Mi"}
+"""What it asks for: it finds room on a full node."""
+_ENOUGH: Final = {"cpu": "500m", "memory": "192Mi"}
+"""What it may use: a program that starts within 20m takes a minute."""
 
 
 def _container(place: Place, name: str, words: Sequence[str], policy: str = "IfNotPresent") -> Document:
@@ -184,7 +206,7 @@ def _container(place: Place, name: str, words: Sequence[str], policy: str = "IfN
         "image": place.image,
         "imagePullPolicy": policy,
         "args": list(words),
-        "resources": {"requests": _SMALL, "limits": {"cpu": "500m", "memory": "192Mi"}},
+        "resources": {"requests": _SMALL, "limits": _ENOUGH},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

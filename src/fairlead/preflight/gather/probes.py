@@ -32,6 +32,8 @@ _LATE_TOO: Final = 3
 """So many times the usual number are in the cluster where many are late."""
 _EVENTS_SECONDS: Final = 5.0
 """Between looks at events, while some probe is late."""
+REFUSED: Final = "refused"
+"""Status of a probe whose pod the API server did not take."""
 _NO_SANDBOX: Final = "FailedCreatePodSandBox"
 _ANCHORS: Final = 2
 """Probes that stay to the end, so that late ones have somebody to ask."""
@@ -130,7 +132,7 @@ class Probes:
         try:
             await self._api.call("POST", path_of("v1", "pods", namespace=self._place.namespace), body)
         except FairleadError as error:
-            self.results[node] = Probed(state="not_started", status="refused", message=str(error))
+            self.results[node] = Probed(state="not_started", status=REFUSED, message=str(error))
             return
         self._living[node] = _Living(node=node, name=name, since=self._clock.monotonic())
 
@@ -176,11 +178,12 @@ class Probes:
 
     async def _look_from(self, living: _Living, orders: Orders) -> Probed:
         seen = _so_far(living.document)
+        patience = self._limits.look + (orders.stream.seconds if orders.stream else 0)
         try:
-            async with asyncio.timeout(self._limits.look):
+            async with asyncio.timeout(patience):
                 seen = await self._ask(living.name, seen, orders)
         except TimeoutError:
-            return replace(seen, state="timeout", status=f"it did not answer within {self._limits.look:g} s")
+            return replace(seen, state="timeout", status=f"it did not answer within {patience:g} s")
         except (FairleadError, msgspec.DecodeError) as error:
             return replace(seen, state="timeout", status=f"it could not be asked: {error}")
         return replace(seen, pull=await self._pulled(living))

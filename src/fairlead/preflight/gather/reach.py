@@ -13,6 +13,7 @@ import errno
 import re
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final
@@ -23,7 +24,9 @@ from cryptography import x509
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from fairlead.preflight.gather.sample import write_request
 from fairlead.runtime.proxies import Proxy
+from fairlead.runtime.trust import trusting
 
 BODY_BYTES: Final = 64 << 10
 """So much of an answer is kept: enough for what is known of it."""
@@ -42,6 +45,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     method: str = "GET"
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    sample: dict[str, str] = field(default_factory=dict)
+    """Labels of a sample that is written in place of `body`, with the time of whoever sends it: as Prometheus would there."""
     patience: float = 10.0
 
     @property
@@ -179,7 +184,7 @@ async def _through(proxy: Proxy, ask: Ask, streams: Streams, seen: Seen) -> Seen
 async def _secured(ask: Ask, streams: Streams, seen: Seen) -> Seen:
     writer = streams[1]
     try:
-        await writer.start_tls(trusting(ask.ca), server_hostname=ask.host)
+        await writer.start_tls(secured(ask.ca), server_hostname=ask.host)
     except ssl.SSLCertVerificationError as error:
         found = replace(seen, tls="verify_failed", error=error.verify_message or str(error))
         raise _Ends(replace(found, **await _who_signed(ask, seen))) from error
@@ -189,11 +194,9 @@ async def _secured(ask: Ask, streams: Streams, seen: Seen) -> Seen:
     return replace(seen, tls="ok", alpn=tls.selected_alpn_protocol(), **_certificate(tls.getpeercert(binary_form=True)))
 
 
-def trusting(ca: str) -> ssl.SSLContext:
-    """TLS settings that trust those authorities beside the usual ones. Raises: ssl.SSLError for what is no certificate."""
-    context = ssl.create_default_context()
-    if ca:
-        context.load_verify_locations(cadata=ca)
+def secured(ca: str) -> ssl.SSLContext:
+    """TLS as the product uses it, for HTTP/1.1. Raises: ssl.SSLError for what is no certificate."""
+    context = trusting(text=ca)
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -227,13 +230,14 @@ async def _asked(ask: Ask, streams: Streams, seen: Seen) -> Seen:
     parts = urlsplit(ask.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     usual = {"host": parts.netloc.rpartition("@")[2], "user-agent": "fairlead", "connection": "close"}
-    if ask.body:
-        usual["content-length"] = str(len(ask.body))
+    body = write_request(ask.sample, 1.0, time.time()) if ask.sample else ask.body
+    if body:
+        usual["content-length"] = str(len(body))
     talk = h11.Connection(h11.CLIENT)
     try:
         request = h11.Request(method=ask.method, target=target, headers=list({**usual, **ask.headers}.items()))
         writer.write(talk.send(request) or b"")
-        writer.write(talk.send(h11.Data(data=ask.body)) or b"")
+        writer.write(talk.send(h11.Data(data=body)) or b"")
         writer.write(talk.send(h11.EndOfMessage()) or b"")
         return await _answered(talk, reader, seen)
     except (OSError, EOFError, h11.ProtocolError) as error:

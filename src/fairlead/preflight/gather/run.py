@@ -15,7 +15,7 @@ from fairlead.kube.client import Client, Limits
 from fairlead.kube.credentials import Credentials, find
 from fairlead.kube.http import HttpTransport
 from fairlead.objects.times import text_of
-from fairlead.preflight.config import Config
+from fairlead.preflight.config import Config, images_inside
 from fairlead.preflight.facts import Facts, facts_of
 from fairlead.preflight.gather import here, on_nodes
 from fairlead.preflight.gather.access import access_facts
@@ -80,8 +80,9 @@ class Run:
             if (credentials := self._credentials()) is not None:
                 async with HttpTransport(credentials, self._clock, trust_env=True) as transport:
                     client = Client(transport, self._clock, SystemRandom(), Limits(call=10, watch=60))
-                    await self._of_cluster(Api(client))
-            _merge(self._found, await outside)
+                    await self._of_cluster(Api(client), outside)
+            if "egress" not in self._found:
+                merge(self._found, await outside)
         finally:
             outside.cancel()
 
@@ -95,35 +96,43 @@ class Run:
             self._found["access"] = {"error": word, "message": str(error), **hint}
             return None
 
-    async def _of_cluster(self, api: Api) -> None:
+    async def _of_cluster(self, api: Api, outside: asyncio.Task[Document]) -> None:
         self._tell("Asking the cluster's API ...")
-        _merge(self._found, await access_facts(api, self._config.namespace))
+        merge(self._found, await access_facts(api, self._config.namespace))
         if self._found["access"].get("list_nodes") != "ok":
             return
-        _merge(self._found, await objects_facts(api, self._config.namespace, self._clock.now()))
+        try:
+            await self._of_objects(api, outside)
+        finally:
+            merge(self._found, {"access": {"allowed": sorted(api.allowed), "forbidden": sorted(api.forbidden)}})
+            self._found["webhook_failures"] = api.webhook_failures()
+
+    async def _of_objects(self, api: Api, outside: asyncio.Task[Document]) -> None:
+        merge(self._found, await objects_facts(api, self._config.namespace, self._clock.now()))
         if self._config.registry.local_images and isinstance(self._found["nodes"], list):
-            self._found["images_missing_on"] = missing_images(self._found["nodes"], image_of(self._config))
+            self._found["images_missing_on"] = missing_images(self._found["nodes"], images_inside(self._config))
         if self._options.probe and isinstance(self._found["nodes"], list):
+            merge(self._found, await outside)  # pods ask again for what was seen from here
             await self._with_pods(api)
-        _merge(self._found, {"access": {"allowed": sorted(api.allowed), "forbidden": sorted(api.forbidden)}})
 
     async def _with_pods(self, api: Api) -> None:
         seconds = int(self._options.timeout_seconds) + 20
         place = Place(
             run=self._id,
             namespace=f"fairlead-preflight-{self._id}",
-            image=image_of(self._config),
+            image=images_inside(self._config)[0],
             expires=self._clock.now() + seconds,
             seconds=seconds,
             pull_secret=self._config.registry.pull_secret or "",
             pulls=not self._config.registry.local_images and not self._config.air_gap,
         )
+        asked = on_nodes.Asked(config=self._config, ca=self._ca(), codes=self._options.codes)
         try:
             async with made(api, place, self._config.namespace, self._tell) as there:
-                await on_nodes.gather(api, there, self._config, self._ca(), self._found, self._tell)
+                await on_nodes.gather(api, there, asked, self._found, self._tell)
         except FairleadError as error:
             self._tell(f"No pods could be started: {error}")
-            self._found.setdefault("probes", {"unknown": f"{word_of(error)}: {error}"})
+            on_nodes.not_seen(self._found, f"{word_of(error)}: {error}")
 
     def _ca(self) -> str:
         """The authorities of the configuration; empty where the file cannot be read, which `certificates` judges."""
@@ -132,19 +141,14 @@ class Run:
         return ""
 
 
-def image_of(config: Config) -> str:
-    """The product's image as nodes pull it."""
-    tag = f"@{config.images.digest}" if config.images.digest else f":{config.images.tag or fairlead.__version__}"
-    return f"{config.registry.host}/fairlead{tag}"
-
-
-def missing_images(nodes: Sequence[Document], image: str) -> Document:
-    """Node -> the image where its list has it not; unknown where the list is cut off (a kubelet tells of 50)."""
+def missing_images(nodes: Sequence[Document], images: Sequence[str]) -> Document:
+    """Node -> those that its list has not; unknown where the list is cut off (a kubelet tells of 50)."""
     found: Document = {}
     for node in nodes:
-        has = any(name == image or name.endswith(f"/{image}") for name in node["images"])
+        has = [image for image in images if any(n == image or n.endswith(f"/{image}") for n in node["images"])]
         cut = {"unknown": "the node lists only its 50 largest images"}
-        found[node["name"]] = [] if has else cut if len(node["images"]) >= _LISTED_IMAGES else [image]
+        missing = [image for image in images if image not in has]
+        found[node["name"]] = cut if missing and len(node["images"]) >= _LISTED_IMAGES else missing
     return found
 
 
@@ -161,10 +165,10 @@ def _signals(stop: Callable[[], object]) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _merge(into: Document, more: Document) -> None:
+def merge(into: Document, more: Document) -> None:
     """Put facts into facts, key by key."""
     for key, value in more.items():
         if isinstance(value, dict) and isinstance(into.get(key), dict) and "unknown" not in value:
-            _merge(into[key], value)
+            merge(into[key], value)
         else:
             into[key] = value

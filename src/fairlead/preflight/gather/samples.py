@@ -1,7 +1,7 @@
 """Objects like those of the installation, sent only to be judged (`dryRun=All`). Pure.
 
 One of each kind that is refused most often, with the chart's farthest-reaching rights. They are not the chart's own objects: those
-are rendered by Helm, which whoever only looks need not have.
+are rendered by Helm, which whoever only looks need not have. Their names are of the run alone: a name that is taken proves nothing.
 """
 
 from __future__ import annotations
@@ -45,13 +45,15 @@ def samples(place: Place, agents: str) -> list[Sample]:
     return [
         _sample("project pod", "v1", "pods", project, confined),
         _sample("node-agent pod", "v1", "pods", agent, open_),
-        _sample("ClusterRole fairlead", _RBAC, "clusterroles", _role(), {}),
-        _sample("CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", _definition(), {}),
+        _sample("ClusterRole fairlead", _RBAC, "clusterroles", _role(place), {}),
+        _sample(
+            "CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", _definition(place), {}
+        ),
         _sample(
             "ValidatingWebhookConfiguration",
             "admissionregistration.k8s.io/v1",
             "validatingwebhookconfigurations",
-            {"metadata": {"name": "fairlead-preflight"}, "webhooks": []},
+            {"metadata": {"name": _name(place)}, "webhooks": []},
             {},
         ),
     ]
@@ -78,18 +80,23 @@ def _agent(place: Place, namespace: str) -> Document:
     return {"metadata": {"name": pod["metadata"]["name"], "namespace": namespace}, "spec": spec}
 
 
-def _role() -> Document:
+def _name(place: Place) -> str:
+    return f"fairlead-preflight-sample-{place.run}"
+
+
+def _role(place: Place) -> Document:
     rules = [{"apiGroups": [group], "resources": resources, "verbs": verbs} for group, resources, verbs in _RULES]
-    return {"metadata": {"name": "fairlead-preflight"}, "rules": rules}
+    return {"metadata": {"name": _name(place)}, "rules": rules}
 
 
-def _definition() -> Document:
+def _definition(place: Place) -> Document:
+    group = f"preflight-{place.run}.fairlead.dev"
     schema = {"openAPIV3Schema": {"type": "object"}}
     names = {"plural": "probes", "singular": "probe", "kind": "Probe", "listKind": "ProbeList"}
     return {
-        "metadata": {"name": "probes.preflight.fairlead.dev"},
+        "metadata": {"name": f"probes.{group}"},
         "spec": {
-            "group": "preflight.fairlead.dev",
+            "group": group,
             "names": names,
             "scope": "Cluster",
             "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],

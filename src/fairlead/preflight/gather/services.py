@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+import msgspec
+
+from fairlead.objects import selectors
+from fairlead.objects.meta import LabelSelector
 from fairlead.preflight.gather.reach import Seen
 
 Document = Mapping[str, Any]
@@ -43,8 +47,10 @@ def ingress_classes(classes: Sequence[Document]) -> list[Facts]:
     ]
 
 
-def prometheus_objects(objects: Sequence[Document], pods: Sequence[Document], crds: Sequence[Document]) -> Facts:
-    """What there is of the Prometheus Operator."""
+def prometheus_objects(
+    objects: Sequence[Document], pods: Sequence[Document], crds: Sequence[Document], namespace: Document
+) -> Facts:
+    """What there is of the Prometheus Operator. `namespace`: ours, as it is or will be."""
     running = [p for p in pods if _is_operator(p) and (p.get("status") or {}).get("phase") == "Running"]
     found: Facts = {"objects": len(objects), "operator_pods_running": len(running)}
     monitors = next((each for each in crds if each["metadata"]["name"] == _MONITORING), None)
@@ -52,7 +58,7 @@ def prometheus_objects(objects: Sequence[Document], pods: Sequence[Document], cr
     if version:
         found["operator_version"] = version
     if objects:
-        found["selectors"] = [_selector(each) for each in objects]
+        found["selectors"] = [_selector(each, namespace["metadata"]) for each in objects]
     return found
 
 
@@ -60,14 +66,24 @@ def _is_operator(pod: Document) -> bool:
     return any("prometheus-operator" in str(c.get("image", "")) for c in pod["spec"].get("containers") or ())
 
 
-def _selector(each: Document) -> Facts:
+def _selector(each: Document, ours: Document) -> Facts:
+    """Which monitors it takes: without a selector none, and without one of namespaces those of its own."""
     spec, meta = each.get("spec") or {}, each["metadata"]
-    namespaces = spec.get("serviceMonitorNamespaceSelector")
+    monitors = spec.get("serviceMonitorSelector")
     return {
         "prometheus": f"{meta['namespace']}/{meta['name']}",
-        "match_labels": dict((spec.get("serviceMonitorSelector") or {}).get("matchLabels") or {}),
-        "selects_namespace": namespaces is not None and not namespaces.get("matchLabels"),
+        "selects_none": monitors is None,
+        "match_labels": dict((monitors or {}).get("matchLabels") or {}),
+        "selects_namespace": _takes(spec.get("serviceMonitorNamespaceSelector"), ours, meta["namespace"]),
     }
+
+
+def _takes(selector: Document | None, ours: Document, own: str) -> bool:
+    """Whether our namespace is among those that it looks into."""
+    if selector is None:
+        return bool(ours["name"] == own)
+    labels = {"kubernetes.io/metadata.name": ours["name"], **(ours.get("labels") or {})}
+    return selectors.matches(selectors.of_object(msgspec.convert(selector, LabelSelector)), labels)
 
 
 def query_url(base: str, query: str) -> str:
@@ -77,7 +93,7 @@ def query_url(base: str, query: str) -> str:
 
 def prometheus_answers(with_token: Seen, without: Seen | None) -> Facts:
     """What the answer to `up` tells."""
-    result = _result(with_token)
+    result = result_of(with_token)
     found: Facts = {"query_ok": result is not None}
     if with_token.tcp:
         found["tcp"] = with_token.tcp
@@ -102,20 +118,20 @@ def metrics_facts(answers: Mapping[str, Seen], nodes: Sequence[Document]) -> Fac
     ):
         if (count := _number(answers[key])) is not None:
             found[name] = int(count)
-    builds = _result(answers["build"])
+    builds = result_of(answers["build"])
     if builds:
         found["kube_state_metrics_build_info_version"] = str(builds[0]["metric"].get("version", ""))
     if (most := _number(answers["duplicates"])) is not None:
         found["kube_state_metrics_duplicates"] = most > 1
-    if ages := _result(answers["age"]):
+    if ages := result_of(answers["age"]):
         found["newest_sample_age_seconds"] = round(_value(ages[0]), 1)
-    unames = _result(answers["uname"])
+    unames = result_of(answers["uname"])
     if unames is not None:
         up = {node["name"]: sum(_is_of(node, series["metric"]) for series in unames) for node in nodes}
         found["node_exporter_up"] = {name: min(count, 1) for name, count in up.items() if count}
         found["node_exporter_absent"] = sorted(name for name, count in up.items() if not count)
         found["node_exporter_duplicates"] = sorted(name for name, count in up.items() if count > 1)
-    gpus = _result(answers["gpus"])
+    gpus = result_of(answers["gpus"])
     if gpus is not None:
         found["gpu_util"] = {node["name"]: sum(_value(s) for s in gpus if _is_of(node, s["metric"])) for node in nodes}
     return found
@@ -128,6 +144,8 @@ def oidc_facts(document: Seen, jwks: Seen | None) -> Facts:
         found["discovery_status"] = document.status
     if not document.reached:
         found["error"] = failure_of(document)
+    elif is_page(document):
+        found["error"] = "block_page"
     read = _json(document)
     for theirs, ours in (("issuer", "issuer_in_document"), ("id_token_signing_alg_values_supported", "signing_algs")):
         if theirs in read:
@@ -155,9 +173,24 @@ def failure_of(seen: Seen) -> str:
     return "refused" if "refused" in text else "timeout" if "time" in text else "tcp"
 
 
+def is_page(seen: Seen) -> bool:
+    """Whether it is a page for people: what a proxy that says no puts in the place of an answer, be it with status 200."""
+    return "html" in seen.headers.get("content-type", "") or seen.body.lstrip()[:1] == b"<"
+
+
 def document_of(seen: Seen) -> Facts:
     """The JSON object that was answered; empty where it was none."""
     return _json(seen)
+
+
+def result_of(seen: Seen) -> list[Any] | None:
+    """The vector of an answered query; None where it was not answered."""
+    read = _json(seen)
+    if seen.status != 200 or read.get("status") != "success":
+        return None
+    data = read.get("data") or {}
+    result = data.get("result") if isinstance(data, dict) else None
+    return result if isinstance(result, list) else None
 
 
 def _json(seen: Seen) -> Facts:
@@ -168,19 +201,9 @@ def _json(seen: Seen) -> Facts:
     return read if isinstance(read, dict) else {}
 
 
-def _result(seen: Seen) -> list[Any] | None:
-    """The vector of an answered query; None where it was not answered."""
-    read = _json(seen)
-    if seen.status != 200 or read.get("status") != "success":
-        return None
-    data = read.get("data") or {}
-    result = data.get("result") if isinstance(data, dict) else None
-    return result if isinstance(result, list) else None
-
-
 def _number(seen: Seen) -> float | None:
     """The only value of an answered query; 0 where it gave no series."""
-    result = _result(seen)
+    result = result_of(seen)
     if result is None:
         return None
     return _value(result[0]) if result else 0.0

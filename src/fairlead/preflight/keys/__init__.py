@@ -86,7 +86,8 @@ def _read(table: str) -> tuple[Key, ...]:
     return tuple(found)
 
 
-def _tree(keys: tuple[Key, ...]) -> Branch:
+def tree_of(keys: tuple[Key, ...]) -> Branch:
+    """The keys as a tree of places."""
     root = Branch()
     for key in keys:
         place = root
@@ -108,4 +109,4 @@ def _step(place: Branch, step: str) -> Branch:
 
 
 KEYS: Final = _read("\n".join(part.TABLE.strip() for part in (cluster, nodes, services, storage, network)))
-TREE: Final = _tree(KEYS)
+TREE: Final = tree_of(KEYS)

@@ -67,17 +67,22 @@ dry_run[].as | message | as whom, such as `its service account` | A: impersonati
 dry_run[].http_status | number | the answer | A: the same
 dry_run[].message_mentions | message | its message | A: the same
 webhooks[].name | name | an admission webhook | A: webhook configurations
+webhooks[].configuration | name | KIND NAME of the object it is in | A: the same
 webhooks[].failure_policy | word | Fail or Ignore | A: the same
 webhooks[].service | name | NAMESPACE/NAME it calls; empty for an address | A: the same
 webhooks[].endpoints | number | ready endpoints of that Service; 0 if there is none | A: endpoints
-webhooks[].matches_us | flag | it is asked about pods of our namespaces | A: its rules and selectors
+webhooks[].matches_us | flag | it is asked about what we make in our namespaces; unknown where conditions decide | A: its rules and selectors
+webhook_failures[].name | name | a webhook that did not answer when the API server asked it | A: its refusals
+webhook_failures[].message | message | what the API server said of it | A: the same
 quotas[].namespace | namespace | one of our namespaces, or a project's | A: resourcequotas
 quotas[].name | name | the quota | A: the same
 quotas[].hard.<resource> | number=no limit | most | A: the same; cores, bytes, devices
 quotas[].used.<resource> | number | used | A: the same
-quotas[].wanted.<resource> | number=nothing | sum of our requests there | C: the chart's requests
+quotas[].wanted.<resource> | number=what the chart's pods ask for | more that we want there | whoever writes the facts
 limit_ranges[].namespace | namespace | one of our namespaces | A: limitranges
-limit_ranges[].refuses[] | message | what of ours it would refuse | A: the same, against the chart's requests
+limit_ranges[].name | name=not told | the range | A: the same
+limit_ranges[].refuses[] | message | what of ours it would refuse | A: the same, against what the chart's pods ask for
+limit_ranges[].gives[] | name=nothing | what it states for containers that do not, such as `limits.cpu` | A: the same
 crds[] | name | custom resource definitions | A: customresourcedefinitions, or CRD group in discovery
 leftovers.probe_namespaces[] | namespace | namespaces of earlier probes of ours that have expired | A: namespaces by our label
 leftovers.terminating_namespaces[] | namespace | our namespaces that are Terminating | A: namespaces
@@ -85,5 +90,6 @@ leftovers.objects[] | name | KIND NAME with our label that no release owns | A: 
 leftovers.webhooks_without_service[] | name | webhook configurations of ours whose Service is gone | A: webhook configurations, services
 leftovers.queue_crd_owner | word | whose the CRDs of scheduling.run.ai are: none, fairlead, kai, runai, other | A: labels and release annotations of the CRDs
 leftovers.queue_crd_versions[] | word | versions of `queues.scheduling.run.ai` served | A: the CRD
+leftovers.kinds_of_others[] | name=none | CRDs of our group that are not ours | A: customresourcedefinitions, their labels
 leftovers.schedulers[] | name | other schedulers of that group that run: kai-scheduler, runai-scheduler | A: deployments, or leases
 """

@@ -15,10 +15,10 @@ get_health | number | HTTP status of the health document
 get_root | number | HTTP status of /
 via_proxy | number | HTTP status of the request through the proxy
 direct | number | HTTP status of the request past the proxy
-host_network | word | ok or class: the same tried from the node's own network, to tell a network policy from a firewall
+host_network | word | ok or class, or block-page: the same tried from the node's own network, to tell a network policy from a firewall
 """
 _ONCE = """
-from_workstation | word | ok or class: the same tried from here (charts are fetched from here)
+from_workstation | word | ok or class, or block-page: the same tried from here (charts are fetched from here)
 hosts_seen[] | host | hosts that redirects led to
 """
 

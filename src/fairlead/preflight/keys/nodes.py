@@ -31,8 +31,8 @@ nodes[].nvswitch | flag | there is an NVSwitch | N: vendor 10de, class 0680 ther
 nodes[].driver | word? | version of the loaded kernel module; null for none | N: /proc/driver/nvidia/version
 nodes[].driver_library | word | version of libnvidia-ml beside it | N or R: NVML, file name of the library
 nodes[].nvidia_smi_exit | number | exit code of nvidia-smi | R: one-GPU pod
-nodes[].nvml_devices | number | GPUs that NVML counts | R: GPU pod, or the node agent
-nodes[].mig_enabled_devices | number=label mig.strategy tells | GPUs in MIG mode | R: NVML
+nodes[].nvml_devices | number | GPUs that the driver counts | N: /proc/driver/nvidia/gpus, or the node agent
+nodes[].mig_enabled_devices | number=label mig.strategy tells | GPUs in MIG mode | N: instances below /proc/driver/nvidia/capabilities
 nodes[].fabric_state | word=cuInit tells | state of the fabric by NVML, such as completed or in_progress | R: nvmlDeviceGetGpuFabricInfo
 nodes[].reload_hazard | flag=not judged | systemd cgroups without /dev/char links and without CDI: GPUs are lost at `systemctl daemon-reload` | N: cgroup driver, /dev/char, /etc/cdi
 nodes[].runtime_handlers[] | name | handlers that its runtime knows | A: node.status.runtimeHandlers (1.30+), else N: its configuration
@@ -44,7 +44,7 @@ nodes[].gpu_pod.asked | number=1 | devices it asked for | R: our test pod
 nodes[].gpu_pod.cuda_init | number | what cuInit gave | R: our test pod
 nodes[].gpu_pod.devices_seen | number | devices it saw | R: our test pod
 nodes[].gpu_pod.runtime_class | word?=null | RuntimeClass it needed; null for none | R: tried without, then with
-nodes[].gpu_pod.pending | word | why it did not start although nothing is broken: no-free-gpu | R: scheduling event
+nodes[].gpu_pod.pending | word | why it did not start although nothing of the GPU is broken: no-free-gpu, no-image | R: scheduling event, state of its container
 nodes[].gpu_pod_event | message=none | event of that pod | R: our test pod
 runtime_classes[].name | name | a RuntimeClass | A: runtimeclasses
 runtime_classes[].handler | name | its handler | A: the same

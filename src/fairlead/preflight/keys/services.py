@@ -14,6 +14,7 @@ prometheus.objects | number | Prometheus objects | A: prometheuses.monitoring.co
 prometheus.operator_pods_running | number | running pods of the Prometheus Operator | A: pods
 prometheus.operator_version | word | its version | A: annotation operator.prometheus.io/version of the CRDs, image tag
 prometheus.selectors[].prometheus | name | NAMESPACE/NAME of a Prometheus | A: the same
+prometheus.selectors[].selects_none | flag=false | it has no selector, and takes none of them | A: the same
 prometheus.selectors[].match_labels.<key> | word=not asked for | labels it wants on ServiceMonitors | A: spec.serviceMonitorSelector
 prometheus.selectors[].selects_namespace | flag | it looks into our namespace | A: spec.serviceMonitorNamespaceSelector
 metrics.kube_pod_container_resource_requests | number | series of this name | Q: count
@@ -29,26 +30,29 @@ metrics.node_exporter_duplicates[] | node=none | nodes with two | Q
 metrics.gpu_util.<node> | number | series of DCGM_FI_DEV_GPU_UTIL | Q: count by node
 remote_write.post_one_sample | number | HTTP status of one written sample | N: where Prometheus will run
 remote_write.body_mentions | message | what the answer said | N: the same
+remote_write.is_page | flag=false | a page for people was answered | N: the same
 remote_write.error | word | class of the failure where there was no answer | N: the same
 remote_write.read_back | flag=not tried | the sample was found again | Q, if we may
-control_plane.token | word | accepted, refused | N: system nodes
+control_plane.token | word | accepted, refused | N: the agent's own stream
 control_plane.health | number | HTTP status of the health document | N: system nodes
 control_plane.version | word | version in it | N: system nodes
-control_plane.versions_compatible | flag | it speaks our version of the agent's protocol | N: hello frame
+control_plane.versions_compatible | flag | its major version is ours | N: health document
 control_plane.stream_open | word | ok, failed, or how it ended | N: the agent's own stream, 70 s with an echo
 control_plane.stream_seconds | number=not judged | how long it stayed open | N: the same
 control_plane.stream_error | message | why it did not open, or ended | N: the same
 control_plane.transport | word=websocket | websocket or poll | N: the same
 control_plane.cluster_id_in_use | flag=false | another cluster is connected with our id | N: answer to hello
 oidc.discovery_status | number | HTTP status of /.well-known/openid-configuration | W or N: from where the control plane runs
-oidc.error | word | class of the failure where there was no answer | the same
+oidc.error | word | class of the failure where there was no answer, or a page (block_page) | the same
 oidc.issuer_in_document | url | its `issuer`, as it is | the same
 oidc.jwks_status | number | HTTP status of its jwks_uri | the same
 oidc.jwks_host | host | host of it | the same
 oidc.signing_algs[] | word=not judged | id_token_signing_alg_values_supported | the same
-oidc.authorization_endpoint_from_pod | number=not tried | HTTP status from a pod | N
+oidc.authorization_endpoint | url=not judged | its `authorization_endpoint` | W
+oidc.authorization_endpoint_from_pod | number=not tried | HTTP status from a pod, 0 where there was no answer | N
 oidc.authorization_endpoint_from_workstation | number | HTTP status from here | W
 oidc.redirect_registered | flag=not tried | the login page does not say that our address is unknown | W: GET with our redirect_uri
+certificates.webhook.days_left | number=there is none | days until the authority ends that our webhooks are known by | A: webhook configurations
 certificates.bundle.parses | flag | ca_bundle can be read | C
 certificates.bundle.has_authority | flag | it holds an authority | C
 certificates.bundle.days_left | number | days until the first authority that is needed ends | C

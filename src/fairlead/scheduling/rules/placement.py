@@ -147,14 +147,13 @@ class View:
         ledger = self._ledger
         if self._epoch == ledger.epoch and self._seen == len(ledger.touched):
             return
-        if self._epoch == ledger.epoch and (len(ledger.touched) - self._seen) * 4 < len(self.score):
-            changed = set(ledger.touched[self._seen :])
-            if self._by_numbers and len(changed) <= FEW:
-                for row in changed:
-                    self.score[row] = self._evaluate_one(row)
-            else:
-                rows = np.array(sorted(changed), dtype=np.int64)
-                self.score[rows] = self._evaluate(rows)
+        changed = set(ledger.touched[self._seen :]) if self._epoch == ledger.epoch else None
+        if changed is not None and self._by_numbers and len(changed) <= FEW:
+            for row in changed:
+                self.score[row] = self._evaluate_one(row)
+        elif changed is not None and len(changed) * 4 < len(self.score):
+            rows = np.array(sorted(changed), dtype=np.int64)
+            self.score[rows] = self._evaluate(rows)
         else:
             self.score = self._evaluate(np.arange(len(self.score), dtype=np.int64))
         self._seen, self._epoch = len(ledger.touched), ledger.epoch

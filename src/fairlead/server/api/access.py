@@ -180,7 +180,13 @@ _RULE_FIELDS: dict[str, Callable[[rest.AccessRule], Any]] = {
 
 
 def _user(user: User, password: str | None = None) -> rest.User:
-    return rest.User(id=user.id, username=user.username, temp_password=password, created_at=time(user.created))
+    return rest.User(
+        id=user.id,
+        username=user.username,
+        is_local=user.is_local,
+        temp_password=password,
+        created_at=time(user.created),
+    )
 
 
 def _role(number: int) -> rest.Role:

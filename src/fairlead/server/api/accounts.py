@@ -27,19 +27,25 @@ async def token(body: rest.TokenRequest, context: Ctx) -> rest.TokenResponse:
 @router.post("/api/fairlead/v1/session")
 async def sign_in(body: rest.SessionRequest, context: Ctx, response: Response) -> rest.Session:
     """Signs a browser in with user name and password."""
-    return await _open(context, await accounts.password_login(context, body.username, body.password), response)
+    return await open_session(context, await accounts.password_login(context, body.username, body.password), response)
 
 
 @router.post("/api/fairlead/v1/session/key")
 async def sign_in_once(body: rest.OneTimeKey, context: Ctx, response: Response) -> rest.Session:
     """Signs a browser in with the key of a printed link, which works once."""
-    return await _open(context, await accounts.one_time_login(context, body.key), response)
+    return await open_session(context, await accounts.one_time_login(context, body.key), response)
 
 
 @router.post("/api/fairlead/v1/session/keys", status_code=201)
 async def new_sign_in_key(context: Ctx, who: Who) -> rest.OneTimeKey:
     """A new key for a sign-in link of the administrator."""
     return rest.OneTimeKey(key=accounts.new_one_time_key(context, who))
+
+
+@router.post("/api/fairlead/v1/session/codes", status_code=201)
+async def new_sign_in_code(body: rest.Challenge, context: Ctx, who: Who) -> rest.SignInCode:
+    """A code by which a `fairlead` on a command line signs in as the caller, once."""
+    return rest.SignInCode(code=await accounts.new_sign_in_code(context, who, body.challenge))
 
 
 @router.get("/api/fairlead/v1/session")
@@ -84,19 +90,22 @@ async def _user(context: Ctx, body: rest.TokenRequest) -> User:
         return await accounts.key_login(context, body.app_id or "", body.app_secret or "")
     if body.grant_type == "client_credentials":
         return await accounts.key_login(context, body.client_id or "", body.client_secret or "")
+    if body.grant_type == "authorization_code":
+        return await accounts.code_login(context, body.code or "", body.code_verifier or "")
     raise Invalid(
         f"Grant type {body.grant_type!r} is not supported.",
-        fields={"grantType": "app_token, client_credentials or password"},
+        fields={"grantType": "app_token, authorization_code, client_credentials or password"},
     )
 
 
-async def _open(context: Ctx, user: User, response: Response) -> rest.Session:
+async def open_session(context: Ctx, user: User, response: Response) -> rest.Session:
+    """Signs the browser in that gets the response."""
     secret, expires = await accounts.open_session(context, user)
     config = context.config
     response.set_cookie(
         COOKIE,
         secret,
-        max_age=config.session_seconds,
+        max_age=int(expires - context.now()),
         httponly=True,
         samesite="strict",
         secure=config.secure_cookies,

@@ -17,9 +17,11 @@ from fairlead.server.api.sockets import open_until_done
 from fairlead.server.services import agents, channels
 from fairlead.server.services.connections import Line
 from fairlead.server.services.context import Context
+from fairlead.server.services.feed import publish_cluster
 from fairlead.wire.agent import (
     CHANNEL_PATH,
     CONTROL_PATH,
+    REFUSED,
     Applied,
     Hello,
     Observed,
@@ -32,8 +34,6 @@ from fairlead.wire.agent import (
 router = APIRouter()
 _log = structlog.get_logger()
 
-REFUSED = 4403
-"""Close code: not this cluster's secret, or another cluster than before; trying again will not help."""
 MALFORMED = 4400
 """Close code: a frame that is not of this protocol."""
 LATER = 1013
@@ -97,12 +97,10 @@ async def channel(socket: WebSocket, channel_id: str) -> None:
 async def _converse(context: Context, socket: WebSocket, cluster_id: str, first: Hello) -> None:
     """Listens and tells until either ends: an agent that is heard but told nothing would never notice."""
     line = context.agents.connect(cluster_id, first.connection)
-    context.watch.publish(
-        "clusters", "upsert", cluster_id, ("clusters", cluster_id), {"id": cluster_id, "state": "Connected"}
-    )
+    await publish_cluster(context, cluster_id)
     _log.info("agent connected", cluster=cluster_id, version=first.version, applied=first.applied)
     talk = (
-        asyncio.create_task(_receive(context, socket, cluster_id), name="agent-observed"),
+        asyncio.create_task(_receive(context, socket, cluster_id, line), name="agent-observed"),
         asyncio.create_task(_send(context, socket, cluster_id, line, first.applied), name="agent-desired"),
     )
     try:
@@ -120,13 +118,16 @@ async def _converse(context: Context, socket: WebSocket, cluster_id: str, first:
         await asyncio.gather(*talk, return_exceptions=True)
 
 
-async def _receive(context: Context, socket: WebSocket, cluster_id: str) -> None:
+async def _receive(context: Context, socket: WebSocket, cluster_id: str, line: Line) -> None:
     """Stores what the agent says until it goes away. Raises: WebSocketDisconnect; MsgspecError for a frame of no protocol."""
     while True:
         frame = decode_from_agent(await _text(socket))
         if isinstance(frame, Observed):
             await _stored(partial(agents.observed, context, cluster_id, frame))
             await socket.send_text(encode(Received(seq=frame.seq)))
+            if frame.full:
+                line.reported = True
+                line.wake.set()
         elif isinstance(frame, Applied):
             await _stored(partial(agents.applied, context, cluster_id, frame))
 
@@ -151,15 +152,19 @@ async def _text(socket: WebSocket) -> str | bytes:
 
 
 async def _send(context: Context, socket: WebSocket, cluster_id: str, line: Line, applied: int) -> None:
-    """Everything first, then what changes, each time something does."""
+    """Everything first, then what changes, each time something does.
+
+    Not before the cluster has said what it has: what was removed there while nobody listened would else be made anew.
+    """
     sent, full = applied, True
     await socket.send_text(encode(Welcome(grant_key=context.grants.public)))
     while True:
         line.wake.clear()
         while line.opens:
             await socket.send_text(encode(line.opens.pop(0)))
-        frame = await agents.next_desired(context, cluster_id, sent, full=full)
-        if full or frame.objects:
-            await socket.send_text(encode(frame))
-        sent, full = max(sent, frame.revision), False
+        if line.reported:
+            frame = await agents.next_desired(context, cluster_id, sent, full=full)
+            if full or frame.objects:
+                await socket.send_text(encode(frame))
+            sent, full = max(sent, frame.revision), False
         await line.wake.wait()

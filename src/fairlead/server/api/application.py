@@ -9,10 +9,25 @@ from fastapi import FastAPI
 
 import fairlead
 from fairlead.runtime.disk import shortage
-from fairlead.server.api import access, accounts, agent, clusters, health, live, organisation, problems, web, workloads
+from fairlead.server.api import (
+    access,
+    accounts,
+    agent,
+    clusters,
+    health,
+    live,
+    organisation,
+    polling,
+    problems,
+    sign_in,
+    standing,
+    web,
+    workloads,
+)
 from fairlead.server.api.compat import UnwrapDoubleJson
 from fairlead.server.api.notices import Notices
 from fairlead.server.auth.grants import Grants
+from fairlead.server.auth.oidc.provider import Provider
 from fairlead.server.auth.tokens import Tokens
 from fairlead.server.config import ServerConfig
 from fairlead.server.db.database import Database
@@ -33,6 +48,7 @@ def create_context(config: ServerConfig, now: Callable[[], float]) -> Context:
         watch=Watch(),
         channels=Channels(),
         agents=Agents(),
+        provider=Provider(config.oidc.client, config.oidc.line, now) if config.oidc else None,
         one_time_keys={config.one_time_key} if config.one_time_key else set(),
     )
 
@@ -40,10 +56,13 @@ def create_context(config: ServerConfig, now: Callable[[], float]) -> Context:
 def create_app(context: Context) -> FastAPI:
     """The application; it migrates the database when it starts."""
 
+    links = polling.Links()
+
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         await context.database.migrate()
         yield
+        await links.end()
         await context.database.close()
 
     app = FastAPI(
@@ -55,11 +74,12 @@ def create_app(context: Context) -> FastAPI:
         lifespan=life,
     )
     app.state.context = context
+    app.state.links = links
     app.add_middleware(UnwrapDoubleJson)
     if (file := context.database.file) is not None:
         app.add_middleware(Notices, notice=lambda: shortage(file.parent))
     problems.install(app)
-    for routes in (access, accounts, clusters, organisation, workloads, live, agent):
+    for routes in (access, accounts, sign_in, clusters, organisation, workloads, live, standing, agent, polling):
         app.include_router(routes.router)
     health.install(app)
     web.install(app, context.config.web_folder)

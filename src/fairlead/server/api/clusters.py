@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from fairlead.server.api.dependencies import Ctx, FilterBy, Limit, Offset, Who, page_of
-from fairlead.server.services import clusters, organisation, views
+from fairlead.server.services import cluster_views, clusters, organisation, views
 from fairlead.server.services.filters import kept
 from fairlead.wire.rest import organisation as rest
 
@@ -18,21 +18,21 @@ router = APIRouter(prefix="/api/v1", tags=["clusters"])
 @router.get("/clusters")
 async def list_clusters(context: Ctx, who: Who) -> list[rest.Cluster]:
     """The clusters the caller may see, and whether they are connected."""
-    return [views.cluster(c, clusters.state(context, c)) for c in await clusters.list_clusters(context, who)]
+    return [cluster_views.cluster(c, clusters.standing(context, c)) for c in await clusters.list_clusters(context, who)]
 
 
 @router.post("/clusters", status_code=201)
 async def create_cluster(body: rest.ClusterCreate, context: Ctx, who: Who) -> rest.Cluster:
     """A new cluster; its secret is shown this once."""
     made, secret = await clusters.create_cluster(context, who, body.name)
-    return views.cluster(made, clusters.state(context, made), secret)
+    return cluster_views.cluster(made, clusters.standing(context, made), secret)
 
 
 @router.get("/clusters/{cluster_id}")
 async def get_cluster(cluster_id: str, context: Ctx, who: Who) -> rest.Cluster:
     """One cluster."""
     found = await clusters.get_cluster(context, who, cluster_id)
-    return views.cluster(found, clusters.state(context, found))
+    return cluster_views.cluster(found, clusters.standing(context, found))
 
 
 @router.get("/node-pools")

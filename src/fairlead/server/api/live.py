@@ -43,7 +43,7 @@ async def status(context: Ctx, who: Who) -> dict[str, Any]:
             {
                 "id": c.id,
                 "name": c.name,
-                "state": clusters.state(context, c),
+                "state": clusters.standing(context, c).state,
                 "kubernetes": c.kubernetes,
                 "nodes": sum(1 for cluster, _, _ in rows if cluster == c.id),
                 "gpus": sum(len(n.gpus) for cluster, _, n in rows if cluster == c.id),

@@ -18,7 +18,7 @@ _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
-PAGES = ("", "workloads", "projects", "nodes")
+PAGES = ("", "workloads", "projects", "nodes", "cli")
 """First parts of the addresses that the pages know; any other gets their "no such page", with its status."""
 _NO_PAGES = ("api", "apis", "openapi", "v1", "metrics")
 _MISSING = """<!doctype html><meta charset="utf-8"><title>Fairlead</title>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import secrets
 from functools import lru_cache
@@ -37,6 +38,11 @@ async def matches(stored: str | None, secret: str) -> bool:
 def token_hash(token: str) -> str:
     """What is stored of a random session token: enough to find it, useless to whoever reads the table."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def challenge_of(verifier: str) -> str:
+    """What is told of a verifier before it is shown itself. Source: RFC 7636, section 4.2 (S256)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 def _matches(stored: str | None, secret: str) -> bool:

@@ -35,7 +35,7 @@ async def users(c: AsyncConnection) -> tuple[User, ...]:
 
 async def remove_user(c: AsyncConnection, user_id: str) -> bool:
     """Removes an account with its sessions, keys and rules; whether there was one."""
-    for table in (t.session, t.access_key, t.access_rule):
+    for table in (t.session, t.access_key, t.access_rule, t.identity, t.sign_in_code):
         await c.execute(delete(table).where(table.c.user_id == user_id))
     return (await c.execute(delete(t.user).where(t.user.c.id == user_id))).rowcount > 0
 
@@ -43,6 +43,41 @@ async def remove_user(c: AsyncConnection, user_id: str) -> bool:
 async def set_password(c: AsyncConnection, user_id: str, password_hash: str) -> None:
     """Replaces a password."""
     await c.execute(t.user.update().where(t.user.c.id == user_id).values(password_hash=password_hash))
+
+
+async def user_of_identity(c: AsyncConnection, issuer: str, subject: str) -> User | None:
+    """The account a provider's subject has here."""
+    mine = t.identity.c.issuer == issuer, t.identity.c.subject == subject
+    row = (
+        await c.execute(select(t.user).join(t.identity, t.identity.c.user_id == t.user.c.id).where(*mine))
+    ).one_or_none()
+    return None if row is None else record(User, row)
+
+
+async def add_identity(c: AsyncConnection, issuer: str, subject: str, user_id: str) -> None:
+    """Gives an account to a provider's subject."""
+    await c.execute(insert(t.identity).values(issuer=issuer, subject=subject, user_id=user_id))
+
+
+async def add_sign_in_code(
+    c: AsyncConnection, code_hash: str, user_id: str, challenge: str, times: tuple[float, float]
+) -> None:
+    """Stores a code by its hash, and forgets those that are over. `times`: (now, when it ends)."""
+    now, expires = times
+    await c.execute(delete(t.sign_in_code).where(t.sign_in_code.c.expires <= now))
+    values = {"code_hash": code_hash, "user_id": user_id, "challenge": challenge, "expires": expires}
+    await c.execute(insert(t.sign_in_code).values(**values))
+
+
+async def use_sign_in_code(c: AsyncConnection, code_hash: str, challenge: str, now: float) -> str | None:
+    """The id of the user whose code that is, which it is no more from now on; None where it is nobody's with that challenge."""
+    mine = (
+        t.sign_in_code.c.code_hash == code_hash,
+        t.sign_in_code.c.challenge == challenge,
+        t.sign_in_code.c.expires > now,
+    )
+    used = await c.execute(delete(t.sign_in_code).where(*mine).returning(t.sign_in_code.c.user_id))
+    return used.scalar_one_or_none()
 
 
 async def add_session(c: AsyncConnection, token_hash: str, user_id: str, expires: float) -> None:

@@ -15,12 +15,17 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class User:
-    """An account that signs in here."""
+    """An account. `password_hash` is empty where a provider signs it in."""
 
     id: str
     username: str
     password_hash: str
     created: float
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it signs in with a password of this server."""
+        return bool(self.password_hash)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +55,7 @@ class AccessKey:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cluster:
-    """A cluster and how far it has followed: `revision` wanted, `applied` reached."""
+    """A cluster, how far it has followed (`revision` wanted, `applied` reached), and how it stands (a `ClusterHealth` as JSON)."""
 
     id: str
     name: str
@@ -63,6 +68,7 @@ class Cluster:
     last_seen: float
     created: float
     created_by: str
+    health: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

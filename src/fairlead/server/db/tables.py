@@ -18,6 +18,15 @@ user = Table(
     Column("created", Float, nullable=False),
 )
 
+identity = Table(
+    "identity",
+    metadata,
+    Column("issuer", String(500), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("user_id", String(36), nullable=False),
+)
+"""Whom a provider vouches for: it promises that a subject is one person for ever, and nothing else that it says of them."""
+
 access_rule = Table(
     "access_rule",
     metadata,
@@ -39,6 +48,16 @@ session = Table(
     Column("user_id", String(36), nullable=False),
     Column("expires", Float, nullable=False),
 )
+
+sign_in_code = Table(
+    "sign_in_code",
+    metadata,
+    Column("code_hash", String(64), primary_key=True),
+    Column("user_id", String(36), nullable=False),
+    Column("challenge", String(43), nullable=False),
+    Column("expires", Float, nullable=False),
+)
+"""What a signed-in browser hands to a `fairlead` on the command line, which alone can show what the challenge was made of."""
 
 access_key = Table(
     "access_key",
@@ -65,7 +84,9 @@ cluster = Table(
     Column("last_seen", Float, nullable=False, default=0.0),
     Column("created", Float, nullable=False),
     Column("created_by", String(200), nullable=False),
+    Column("health", JSON(none_as_null=True)),
 )
+"""`health`: how it stands by its own word (`ClusterHealth`); null until it has said it."""
 
 
 def _org_unit(name: str, *columns: Column[str]) -> Table:

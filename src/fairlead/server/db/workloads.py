@@ -85,9 +85,15 @@ async def workload_by_name(c: AsyncConnection, project_id: str, name: str) -> Wo
 
 
 async def changed_workloads(c: AsyncConnection, cluster_id: str, since: int) -> tuple[Workload, ...]:
-    """Workloads of a cluster that are wanted otherwise since that revision, or never seen in it, oldest change first."""
+    """Workloads of a cluster that are wanted otherwise since that revision, or never seen in it, oldest change first.
+
+    What is gone from the cluster is told no more: an agent that knows of no revision would make it anew, or remove it again. What was
+    refused there may be there all the same, and is told to go.
+    """
     unseen = and_(_w.c.observed.is_(None), _w.c.refused == "", _w.c.deleted == 0)
-    query = select(_w).where(_w.c.cluster_id == cluster_id, or_(_w.c.revision > since, unseen)).order_by(_w.c.revision)
+    refused = and_(_w.c.deleting.is_(True), _w.c.refused != "")
+    changed = and_(_w.c.revision > since, or_(_w.c.deleted == 0, refused))
+    query = select(_w).where(_w.c.cluster_id == cluster_id, or_(changed, unseen)).order_by(_w.c.revision)
     return tuple(record(Workload, row) for row in await c.execute(query))
 
 
@@ -136,6 +142,19 @@ async def observe_workload(c: AsyncConnection, cluster_id: str, workload_id: str
     mine = (_w.c.id == workload_id, _w.c.cluster_id == cluster_id)
     done = await c.execute(update(_w).where(*mine).values(**values))
     return done.rowcount > 0
+
+
+async def ended(c: AsyncConnection, cluster_id: str, ids: Iterable[str]) -> tuple[Workload, ...]:
+    """Those of these workloads of a cluster that are taken for gone, and whose name nobody else has since."""
+    newer = _w.alias()
+    named = select(newer.c.id).where(
+        newer.c.project_id == _w.c.project_id, newer.c.name == _w.c.name, newer.c.deleted == 0
+    )
+    found: list[Workload] = []
+    for part in _parts(ids):
+        gone = select(_w).where(_w.c.cluster_id == cluster_id, _w.c.id.in_(part), _w.c.deleted > 0, ~named.exists())
+        found += [record(Workload, row) for row in await c.execute(gone)]
+    return tuple(found)
 
 
 async def living_ids(c: AsyncConnection, cluster_id: str) -> tuple[tuple[str, int, bool], ...]:

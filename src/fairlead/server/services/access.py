@@ -19,6 +19,8 @@ from fairlead.server.db.records import AccessRule, User
 from fairlead.server.services.context import Context, record_event
 
 SCOPE_TYPES = ("system", "cluster", "department", "project")
+BY_GROUPS = "groups of the provider"
+"""Who gave a role that follows from a group: no user name, which holds no spaces. The provider can take it away again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +215,8 @@ async def _refuse_unknown_scope(c: AsyncConnection, rule: AccessRule) -> None:
 
 
 async def _refuse_if_last(c: AsyncConnection, goes: Callable[[AccessRule], bool]) -> None:
-    rules = [rule for rule in await accounts.access_rules(c) if rule.role == ADMINISTRATOR]
+    found = await accounts.access_rules(c)
+    rules = [rule for rule in found if rule.role == ADMINISTRATOR and rule.created_by != BY_GROUPS]
     if rules and all(goes(rule) for rule in rules):
         raise Conflict(
             "Nobody could administrate afterwards.",

@@ -14,6 +14,8 @@ from fairlead.server.services import access
 from fairlead.server.services.context import Context, record_event
 
 ADMINISTRATOR = "admin"
+_CODE_SECONDS = 300
+"""Life of a code that a browser hands to the command line."""
 
 
 async def ensure_administrator(context: Context, password: str) -> None:
@@ -75,7 +77,8 @@ def access_token(context: Context, user: User) -> tuple[str, int]:
 async def open_session(context: Context, user: User) -> tuple[str, float]:
     """A browser session: its secret for the cookie, and when it ends."""
     token = secrets.new_secret()
-    expires = context.now() + context.config.session_seconds
+    config = context.config
+    expires = context.now() + (config.session_seconds if user.is_local else config.provider_session_seconds)
     async with context.database.write() as c:
         await accounts.add_session(c, secrets.token_hash(token), user.id, expires)
     return token, expires
@@ -109,6 +112,32 @@ def new_one_time_key(context: Context, principal: Principal) -> str:
     key = secrets.new_secret(24)
     context.one_time_keys.add(key)
     return key
+
+
+async def new_sign_in_code(context: Context, principal: Principal, challenge: str) -> str:
+    """A code for the `fairlead` on a command line that made the challenge: it acts as the principal then. It works once."""
+    code = secrets.new_secret(15)
+    now = context.now()
+    async with context.database.write() as c:
+        times = (now, now + _CODE_SECONDS)
+        await accounts.add_sign_in_code(c, secrets.token_hash(code), principal.user_id, challenge, times)
+    return code
+
+
+async def code_login(context: Context, code: str, verifier: str) -> User:
+    """The account that gave out the code, for whoever has what its challenge was made of.
+
+    Raises: Denied, the same for a code that is none, was used, is over, or is another one's.
+    """
+    async with context.database.write() as c:
+        challenge = secrets.challenge_of(verifier)
+        user_id = await accounts.use_sign_in_code(c, secrets.token_hash(code), challenge, context.now())
+        user = await accounts.user_by_id(c, user_id) if user_id else None
+    if user is None:
+        raise Denied(
+            "The code is wrong, was used, or is older than five minutes.", hint="Sign in again.", code="wrong-code"
+        )
+    return user
 
 
 async def principal_of_token(context: Context, token: str) -> Principal:
@@ -150,6 +179,10 @@ async def change_password(context: Context, principal: Principal, current: str, 
     """
     async with context.database.read() as c:
         user = await accounts.user_by_id(c, principal.user_id)
+    if user is not None and not user.is_local:
+        raise Denied(
+            "This account has no password here: a provider signs it in.", hint="Change it there.", code="no-password"
+        )
     if not await secrets.matches(user.password_hash if user else None, current) or user is None:
         raise Denied("The current password is wrong.", code="wrong-password")
     hashed = await secrets.hash_secret(new)

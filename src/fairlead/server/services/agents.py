@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fairlead.runtime.errors import Denied
+from fairlead.runtime.errors import Conflict, Denied
 from fairlead.server.auth import secrets
 from fairlead.server.db import clusters, org, workloads
-from fairlead.server.db.records import EVERYTHING, Cluster
+from fairlead.server.db.records import EVERYTHING, Cluster, Workload
 from fairlead.server.services.context import Context
 from fairlead.server.services.desired import desired
-from fairlead.server.services.feed import Changes, publish_others, publish_workloads
+from fairlead.server.services.feed import Changes, publish_cluster, publish_others, publish_workloads
 from fairlead.wire.agent import (
     Applied,
     Desired,
@@ -92,12 +93,20 @@ async def observed(context: Context, cluster_id: str, frame: Observed) -> None:
     """Stores what the cluster reports, and tells whoever watches."""
     by_type = _sort(frame.rows)
     async with context.database.write() as c:
-        await clusters.set_cluster(c, cluster_id, last_seen=context.now())
+        health = {} if frame.health is None else {"health": msgspec.to_builtins(frame.health)}
+        await clusters.set_cluster(c, cluster_id, last_seen=context.now(), **health)
+        back = await workloads.ended(c, cluster_id, [row.key for row in by_type["WorkloadRow"]])
+        for workload in back:
+            await _live_again(c, workload)
         removed = await _store_workloads(context, c, cluster_id, frame, by_type["WorkloadRow"])
         changes = await _store_others(context, c, cluster_id, frame, by_type)
         await _mark_deleted(context, c, cluster_id, removed)
+    if back:
+        context.agents.wake(cluster_id)
     await publish_workloads(context, [*(r.key for r in by_type["WorkloadRow"]), *removed])
     await publish_others(context, cluster_id, changes)
+    if frame.health is not None:
+        await publish_cluster(context, cluster_id)
 
 
 def _sort(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -118,11 +127,13 @@ async def _store_workloads(
     context: Context, c: AsyncConnection, cluster_id: str, frame: Observed, rows: list[Row]
 ) -> list[str]:
     """Stores workload rows; gives back the ids of those that are no more."""
+    new: list[WorkloadRow] = []
     for row in rows:
         assert isinstance(row, WorkloadRow)
-        values = {"phase": row.phase, "observed": msgspec.to_builtins(row)}
-        if not await workloads.observe_workload(c, cluster_id, row.id, **values):
-            await _adopt(context, c, cluster_id, row, values)
+        if not await workloads.observe_workload(c, cluster_id, row.id, **_said(row)):
+            new.append(row)
+    if new:
+        await _adopt(context, c, cluster_id, new)
     if not frame.full:
         return [key for key in _gone(frame)["WorkloadRow"] if key]
     present = {row.key for row in rows}
@@ -135,29 +146,40 @@ async def _store_workloads(
     return missing
 
 
-async def _adopt(
-    context: Context, c: AsyncConnection, cluster_id: str, row: WorkloadRow, values: dict[str, Any]
-) -> None:
-    """A workload made in the cluster: listed under the project of its namespace, if there is one."""
-    if await workloads.workload(c, row.id, EVERYTHING) is not None:
-        return  # an id of another cluster's workload
-    projects = await org.units(c, "project", EVERYTHING, cluster_id=cluster_id)
-    owner = next((p for p in projects if p.namespace == row.namespace), None)
-    if owner is None or await workloads.workload_by_name(c, owner.id, row.name) is not None:
-        return
-    await workloads.add_workload(
-        c,
-        id=row.id,
-        cluster_id=cluster_id,
-        project_id=owner.id,
-        kind=row.kind,
-        name=row.name,
-        namespace=row.namespace,
-        submitted_by=row.submitted_by,
-        created=row.created or context.now(),
-        updated=context.now(),
-        **values,
-    )
+async def _live_again(c: AsyncConnection, back: Workload) -> None:
+    """What was taken for gone is there: restored from a copy, or never removed. Where it was to go, that is said again."""
+    again = {"revision": await clusters.next_revision(c, back.cluster_id)} if back.deleting else {}
+    await workloads.observe_workload(c, back.cluster_id, back.id, deleted=0.0, **again)
+
+
+async def _adopt(context: Context, c: AsyncConnection, cluster_id: str, rows: list[WorkloadRow]) -> None:
+    """Workloads made in the cluster: each is listed under the project of its namespace, if there is one."""
+    taken = {known.id for known in await workloads.workloads_by_id(c, [row.id for row in rows])}  # of other clusters
+    owners = {p.namespace: p.id for p in await org.units(c, "project", EVERYTHING, cluster_id=cluster_id)}
+    for row in rows:
+        owner = owners.get(row.namespace)
+        if owner is None or row.id in taken:
+            continue
+        taken.add(row.id)
+        with suppress(Conflict):  # the name is another's there
+            await workloads.add_workload(
+                c,
+                id=row.id,
+                cluster_id=cluster_id,
+                project_id=owner,
+                kind=row.kind,
+                name=row.name,
+                namespace=row.namespace,
+                submitted_by=row.submitted_by,
+                created=row.created or context.now(),
+                updated=context.now(),
+                **_said(row),
+            )
+
+
+def _said(row: WorkloadRow) -> dict[str, Any]:
+    """What a cluster says of a workload, as it is stored."""
+    return {"phase": row.phase, "observed": msgspec.to_builtins(row)}
 
 
 async def _store_others(

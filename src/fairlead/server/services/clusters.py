@@ -11,6 +11,8 @@ from fairlead.server.db import clusters, stored, workloads
 from fairlead.server.db.records import EVERYTHING, Cluster
 from fairlead.server.services import organisation
 from fairlead.server.services.context import Context, record_event
+from fairlead.server.services.standing import Standing
+from fairlead.server.services.standing import standing as standing_of
 from fairlead.wire.agent import NodeRow, QueueRow
 
 
@@ -61,12 +63,10 @@ async def create_cluster(
     return await get_cluster(context, principal, cluster_id), secret
 
 
-def state(context: Context, cluster: Cluster) -> str:
-    """The word existing clients know: WaitingToConnect, Connected or Disconnected."""
-    if not cluster.last_seen:
-        return "WaitingToConnect"
+def standing(context: Context, cluster: Cluster) -> Standing:
+    """How it stands: its connection, and what it says of itself."""
     heard = context.now() - cluster.last_seen <= context.config.offline_after_seconds
-    return "Connected" if heard or context.agents.is_connected(cluster.id) else "Disconnected"
+    return standing_of(cluster, is_there=heard or context.agents.is_connected(cluster.id))
 
 
 async def list_nodes(context: Context, principal: Principal) -> tuple[tuple[str, float, NodeRow], ...]:

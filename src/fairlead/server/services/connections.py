@@ -15,6 +15,8 @@ class Line:
         """The agent's own word for it."""
         self.wake = asyncio.Event()
         self.opens: list[Open] = []
+        self.reported = False
+        """Whether the cluster has said what it has, all of it once."""
 
 
 class Agents:

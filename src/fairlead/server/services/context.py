@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fairlead.server.auth.grants import Grants
+from fairlead.server.auth.oidc.provider import Provider
 from fairlead.server.auth.permissions import Principal
 from fairlead.server.auth.tokens import Tokens
 from fairlead.server.config import ServerConfig
@@ -31,6 +32,8 @@ class Context:
     watch: Watch
     channels: Channels
     agents: Agents
+    provider: Provider | None = None
+    """Who signs people in beside this server itself."""
     one_time_keys: set[str] = field(default_factory=set, repr=False)
     """Keys of sign-in links not used yet."""
 

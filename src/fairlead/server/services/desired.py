@@ -87,6 +87,7 @@ def _workload(workload: Workload) -> DesiredObject | None:
         kind=workload.kind,
         name=workload.name,
         namespace=workload.namespace,
+        id=workload.id,
         revision=workload.revision,
         object=body,
     )

@@ -13,10 +13,11 @@ import msgspec
 from fairlead.runtime.errors import Denied
 from fairlead.server.auth.permissions import Principal
 from fairlead.server.auth.scope import Scope
-from fairlead.server.db import workloads
+from fairlead.server.db import clusters, workloads
 from fairlead.server.services import views
 from fairlead.server.services.context import Context
 from fairlead.server.services.directory import directory
+from fairlead.server.services.standing import standing
 from fairlead.server.services.watch import Event, Owner, Watch
 from fairlead.wire.agent import NodeRow, PodRow, QueueRow
 
@@ -91,6 +92,15 @@ async def publish_others(context: Context, cluster_id: str, changes: Changes) ->
     for uid, workload_id in changes.gone_pods.items():
         if workload_id in projects:
             watch.publish("pods", "delete", uid, ("projects", projects[workload_id]))
+
+
+async def publish_cluster(context: Context, cluster_id: str) -> None:
+    """Its state, while its agent is on the line."""
+    async with context.watch.turn, context.database.read() as c:
+        found = await clusters.cluster_by_id(c, cluster_id)
+    if found is not None:
+        row = {"id": cluster_id, "state": standing(found, is_there=True).state}
+        context.watch.publish("clusters", "upsert", cluster_id, ("clusters", cluster_id), row)
 
 
 async def follow(watch: Watch, ask: Ask, topics: frozenset[str], since: int | None) -> AsyncIterator[Event | None]:

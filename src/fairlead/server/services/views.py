@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from fairlead.server.db import stored
-from fairlead.server.db.records import EVERYTHING, Cluster, OrgUnit, Scope, Workload
+from fairlead.server.db.records import EVERYTHING, OrgUnit, Scope, Workload
 from fairlead.server.services import quotas, specs
 from fairlead.server.services.directory import Directory
 from fairlead.wire.agent import DeviceRow, NodeRow, PodRow, QueueRow, WorkloadRow
@@ -147,19 +147,6 @@ def _holder(cluster_id: str, holder: dict[str, Any], scope: Scope) -> dict[str, 
     if scope.holds("names", (cluster_id, "project", holder["project"])):
         return holder
     return {"workload": "", "workload_name": "", "project": "", "pod": "", "milli": holder["milli"]}
-
-
-def cluster(record: Cluster, state: str, secret: str | None = None) -> org.Cluster:
-    """A cluster and its connection; the secret only where it was just made."""
-    return org.Cluster(
-        uuid=record.id,
-        name=record.name,
-        created_at=time(record.created),
-        version=record.agent_version or None,
-        last_liveness=instant(record.last_seen or None),
-        status={"state": state, "conditions": [], "kubernetesVersion": record.kubernetes},
-        client_secret=secret,
-    )
 
 
 def node_pool(record: OrgUnit, cluster_name: str, nodes: int) -> org.NodePool:

@@ -19,7 +19,7 @@ class UserCreate(Request):
 
 
 class User(Rest):
-    """A local account. `temp_password` is shown once, when it is made."""
+    """An account; `is_local`: with a password of this server. `temp_password` is shown once, when it is made."""
 
     id: str
     username: str

@@ -23,6 +23,8 @@ class TokenRequest(Rest):
     username: str | None = None
     password: str | None = None
     refresh_token: str | None = Field(default=None, alias="refreshtoken")
+    code: str | None = None
+    code_verifier: str | None = Field(default=None, alias="codeverifier")
 
     @model_validator(mode="before")
     @classmethod
@@ -50,6 +52,39 @@ class OneTimeKey(Request):
     """Body of `POST /api/fairlead/v1/session/key`: the key `fairlead up` prints in its address."""
 
     key: str
+
+
+class Challenge(Request):
+    """Body of `POST /api/fairlead/v1/session/codes`: what RFC 7636 calls the S256 challenge."""
+
+    challenge: str = Field(pattern=r"^[A-Za-z0-9_-]{43}$")
+
+
+class SignInCode(Rest):
+    """A code that works once, for five minutes, for whoever made the challenge."""
+
+    code: str
+
+
+class ProviderLink(Rest):
+    """An external provider: its name for people, and where a browser begins."""
+
+    name: str
+    href: str
+
+
+class SignInProblem(Rest):
+    """Why the last sign-in of this browser with the provider came to nothing."""
+
+    message: str
+    details: str
+
+
+class SignInWays(Rest):
+    """How one may sign in beside name and password."""
+
+    provider: ProviderLink | None = None
+    problem: SignInProblem | None = None
 
 
 class Session(Rest):

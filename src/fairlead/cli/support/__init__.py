@@ -1,0 +1,1 @@
+"""`fairlead support`: what somebody who helps needs to see, without secrets."""

@@ -1,0 +1,1 @@
+"""On a real cluster. A package, so that what its fixtures start ends with its last test and not with the run."""
