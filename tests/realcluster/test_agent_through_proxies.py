@@ -15,6 +15,8 @@ from tests.parts.cluster.images import BUSYBOX
 from tests.parts.proxies import squid, tinyproxy, tls_end
 from tests.realcluster.product import Installed
 
+from fairlead.wire.polling import PUSH_PATH
+
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 CREDENTIALS = "ann:right-horse"
@@ -26,7 +28,8 @@ CHANNELS = 4
 @contextlib.contextmanager
 def a_way(installed: Installed, **values: str) -> Iterator[None]:
     """The agent goes by these values of the chart, and then as before."""
-    before = {"agent.url": installed.product.url, "agent.proxy": "", "agent.proxyCredentials": "", "agent.ca": ""}
+    none = {"agent.proxy": "", "agent.proxyCredentials": "", "agent.ca": "", "agent.transport": "auto"}
+    before = {"agent.url": installed.product.url, **none}
     _upgrade(installed, {**before, **values})
     try:
         yield
@@ -85,15 +88,15 @@ def test_pods_reach_the_control_plane_through_a_proxy_that_wants_a_password(
             assert log.read_text().count(f"CONNECT localhost:{port}") >= CHANNELS
 
 
-def test_pods_reach_the_control_plane_through_a_proxy_that_opens_tls(
+def test_pods_reach_the_control_plane_through_a_proxy_that_opens_tls_and_lets_no_websocket_through(
     installed: Installed, front: tuple[int, Path], tmp_path: Path
 ) -> None:
     port, ca = front
     here = installed.cluster.addresses.outside
     log = tmp_path / "squid" / "access.log"
-    with squid(tmp_path, ca, here) as (proxy, authority):
-        way = {"agent.proxy": f"http://{here}:{proxy}", "agent.ca": str(authority)}
+    with squid(tmp_path, ca, here, upgrades=False) as (proxy, authority):
+        way = {"agent.proxy": f"http://{here}:{proxy}", "agent.ca": str(authority), "agent.transport": "poll"}
         with a_way(installed, **{"agent.url": f"https://localhost:{port}", **way}):
-            until(lambda: f"CONNECT localhost:{port}" in log.read_text())
+            until(lambda: f"POST https://localhost:{port}{PUSH_PATH} " in log.read_text())
             _goes_the_whole_way(installed, "opened")
-            assert log.read_text().count(f"CONNECT localhost:{port}") >= CHANNELS
+            assert "GET " not in log.read_text(), "it tries no WebSocket"
