@@ -10,8 +10,11 @@ import functools
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it comes without types
 
+settings.register_profile("fairlead", deadline=None)  # a busy machine is no fault of what is tested
+settings.load_profile("fairlead")
 ROOT = Path(__file__).parents[1]
 FIRST = ("installed", "simulation", "real_cluster", "kubernetes")
 """Groups that take minutes, longest first: names of folders, or what the real cluster is used for."""

@@ -140,5 +140,8 @@ def test_the_configuration_is_explained_shown_and_checked(tmp_path: Path, capsys
     assert json.loads(capsys.readouterr().out)[0]["key"] == "namespace"
     assert run(["config", "explain", "proxi"]) == 3
     assert "did you mean proxy?" in capsys.readouterr().err
+    file.write_text("ca_bundle: nowhere.pem\n", encoding="utf-8")
+    assert run(["config", "check", str(file)]) == 2
+    assert "ca_bundle cannot be read" in capsys.readouterr().err
     file.write_text("accept: {dnss: known}\n", encoding="utf-8")
     assert run(["config", "check", str(file)]) == 2

@@ -59,16 +59,21 @@ def _at(values: dict[str, Any], path: str) -> Any:
 
 
 def test_every_value_that_a_key_is_said_to_set_is_set_by_it() -> None:
-    values = values_of(config_of(WHOLE), INSIDE, ca="PEM")
+    theirs = values_of(config_of(WHOLE), INSIDE, ca="PEM")
+    bundled = values_of(config_of({**WHOLE, "prometheus": {"mode": "bundled"}}), INSIDE, ca="PEM")
     plain = values_of(Config(), Facts({}))
     for key in config_keys():
         if key.value:
-            told = _at(values, key.value)
+            told = _at(bundled if key.value.startswith("remoteWrite.") else theirs, key.value)
             assert told not in ("", None, [], {}), key.path
             try:
                 assert told != _at(plain, key.value), f"{key.path} changes nothing"
             except KeyError:
                 continue  # a section that is left out without it
+
+
+def test_a_prometheus_that_is_not_the_charts_is_not_told_where_to_write() -> None:
+    assert values_of(config_of(WHOLE), INSIDE)["remoteWrite"] == {}, "the chart would refuse it"
 
 
 @pytest.mark.parametrize("document", [{}, WHOLE])
@@ -124,7 +129,7 @@ def test_the_runtime_class_that_a_pod_needed_for_its_gpu_is_the_agents_and_that_
 
 
 def test_what_is_kept_in_the_cluster_is_what_was_chosen_and_every_risk_taken() -> None:
-    config = config_of({"production": True, "accept": {"dns": "no names here"}})
+    config = config_of({"ca_bundle": "/here/ca.pem", "production": True, "accept": {"dns": "no names here"}})
     kept = recorded(config, {"system-nodes": "one node until March"})
     assert kept == {
         "production": True,

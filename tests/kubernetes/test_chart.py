@@ -187,6 +187,18 @@ def test_where_others_make_namespaces_the_controllers_may_not(program: Helm) -> 
     assert "createNamespaces: false" in settings
 
 
+def test_a_change_starts_again_only_the_roles_that_read_it(program: Helm) -> None:
+    def checksums(*words: str) -> dict[str, str]:
+        deployments = [o for o in program.objects(*CONNECTED, *words) if o["kind"] == "Deployment"]
+        pods = {o["metadata"]["name"]: o["spec"]["template"]["metadata"] for o in deployments}
+        return {name: pod["annotations"]["checksum/settings"] for name, pod in pods.items() if name != "prometheus"}
+
+    before, by_poll = checksums(), checksums("--set", "agent.transport=poll")
+    assert {name for name in before if before[name] != by_poll[name]} == {"fairlead-agent"}
+    shadow = checksums("--set", "scheduler.mode=shadow")
+    assert {name for name in before if before[name] != shadow[name]} == set(before)
+
+
 def test_browsers_reach_a_control_plane_by_the_ingress_that_is_asked_for(program: Helm) -> None:
     served = "server.enabled=true,server.existingSecret=s,server.ingress.host=fairlead.example.com"
     objects = program.objects("--set", f"{served},server.ingress.tlsSecret=tls,server.ingress.className=nginx")

@@ -80,7 +80,7 @@ spec:
         app.kubernetes.io/name: fairlead-{{ .role }}
         {{- include "fairlead.labels" $root | nindent 8 }}
       annotations:
-        checksum/settings: {{ include "fairlead.settings" $root | sha256sum }}
+        checksum/settings: {{ include (ternary "fairlead.settings" "fairlead.settings.cluster" (has .role (list "agent" "server"))) $root | sha256sum }}
         prometheus.io/scrape: "true"
         prometheus.io/port: "9090"
     spec:
@@ -204,7 +204,8 @@ oidc:
 {{- end -}}
 {{- end -}}
 
-{{- define "fairlead.settings" -}}
+{{/* What scheduler, controllers and admission read. They go on as they are where only the connection or the control plane changes. */}}
+{{- define "fairlead.settings.cluster" -}}
 log:
   level: {{ .Values.logLevel }}
 lease:
@@ -237,6 +238,10 @@ admission:
   gpuRuntimeClass: {{ .Values.gpu.runtimeClass | quote }}
   defaultStorageClass: {{ .Values.storage.defaultClass | quote }}
   storageClasses: {{ toJson .Values.storage.allowedClasses }}
+{{- end -}}
+
+{{- define "fairlead.settings" -}}
+{{ include "fairlead.settings.cluster" . }}
 agent:
   url: {{ .Values.agent.url | quote }}
   cluster: {{ .Values.agent.cluster | quote }}

@@ -86,9 +86,11 @@ def check(file: Path) -> None:
       fairlead config check fairlead.yaml
     """
     from fairlead.preflight.config import config_from
+    from fairlead.preflight.gather.certificates import authorities_of
     from fairlead.preflight.report import known
 
     read = config_from(file.read_text(encoding="utf-8"), str(file))
     for code in read.accept:
         known(code)
+    authorities_of(read)
     click.echo(f"{file} is right.")

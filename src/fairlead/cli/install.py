@@ -21,6 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _OURS_TO_MEND = "release-stuck"
 """What an installation that was cut off leaves, and this one takes up."""
+_BROUGHT = "egress-charts"
+"""What an installation does not need that brings its own chart."""
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True, readable=True)
 
 
@@ -151,8 +153,12 @@ def _installed(given: Mapping[str, Any], *, must_exist: bool) -> None:
         return
     proof = bring(what, values, _tell, must_exist=must_exist)
     click.echo(f"Fairlead works: {proof}.")
+    if given["accept"]:
+        risks = as_yaml({"accept": dict(sorted(accepted_risks(given["accept"]).items()))}).splitlines()
+        click.echo("\nThe risks that you took, for your fairlead.yaml, so that the next check and upgrade know them:")
+        click.echo("\n".join(f"  {line}" for line in risks))
     click.echo("\nNext:")
-    click.echo("  fairlead preflight --config fairlead.yaml   what the cluster lacks, at any time")
+    click.echo("  kubectl get clusterconfig fairlead -o yaml   what the cluster lacks, looked at every day")
     click.echo(f"  kubectl -n {config.namespace} get pods")
     if not config.control_plane.cluster:
         click.echo(
@@ -171,7 +177,8 @@ def _preflight(given: Mapping[str, Any]) -> tuple[Report, Config]:
     print_report(report)
     if report.is_out_of_reach:
         sys.exit(report.exit_code())
-    failed = [each for each in report.results if each.counts is Verdict.FAIL and each.finding.cause != _OURS_TO_MEND]
+    failed = [each for each in report.results if each.counts is Verdict.FAIL]
+    failed = [each for each in failed if each.finding.cause != _OURS_TO_MEND and each.check.code != _BROUGHT]
     if failed:
         names = " ".join(f"--accept {each.check.code}='WHY'" for each in failed)
         click.echo(f"\nNothing was changed. Mend what fails, or take the risk, which is recorded: {names}", err=True)
@@ -183,8 +190,12 @@ def _preflight(given: Mapping[str, Any]) -> tuple[Report, Config]:
 
 def _values(report: Report, config: Config) -> dict[str, Any]:
     from fairlead.install.values import recorded, values_of
+    from fairlead.preflight.gather.certificates import authorities_of
 
-    ca = Path(config.ca_bundle).read_text(encoding="utf-8") if config.ca_bundle else ""
+    ca = authorities_of(config)
+    if config.remote_write.url and config.prometheus.mode != "bundled":
+        whose = f"prometheus.mode is {config.prometheus.mode}: that one writes to where its own configuration says"
+        click.echo(f"\nremote_write was checked, and is not set up. {whose}.", err=True)
     kept = as_yaml(recorded(config, report.accepted))
     return {**values_of(config, report.facts, ca), "prerequisites": {"config": kept}}
 

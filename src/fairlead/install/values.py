@@ -31,7 +31,7 @@ def values_of(config: Config, facts: Facts, ca: str = "") -> Values:
         "agent": _agent(config, facts, ca),
         "server": _server(config, facts, ca),
         "prometheus": _prometheus(config, facts),
-        "remoteWrite": _remote_write(config, ca),
+        "remoteWrite": _remote_write(config, ca) if config.prometheus.mode == "bundled" else {},
     }
 
 
@@ -44,8 +44,11 @@ def is_openshift(config: Config, facts: Facts) -> bool:
 
 
 def recorded(config: Config, accepted: Mapping[str, str]) -> dict[str, Any]:
-    """The configuration as it is kept in the cluster for the daily checks: what differs from the defaults, and all risks taken."""
-    whole = msgspec.structs.replace(config, accept={**config.accept, **accepted})
+    """The configuration as it is kept in the cluster for the daily checks: what differs from the defaults, and all risks taken.
+
+    Not the path of a file on the machine that installs.
+    """
+    whole = msgspec.structs.replace(config, accept={**config.accept, **accepted}, ca_bundle=None)
     return _without_defaults(msgspec.to_builtins(whole), msgspec.to_builtins(Config()))
 
 

@@ -143,23 +143,23 @@ class SchedulingReason(Wire, frozen=True, kw_only=True):
 
 
 class SchedulingCondition(Wire, frozen=True, kw_only=True):
-    """The verdict of one node pool; the newest is the last of the list."""
+    """The verdict of one node pool; the newest is the last of the list. `type` is UnschedulableOnNodePool, `status` True."""
 
-    type: str = "UnschedulableOnNodePool"
+    type: str = ""
     node_pool: str = ""
     reason: str = ""
     message: str = ""
     reasons: tuple[SchedulingReason, ...] = ()
     transition_id: str = field(default="", name="transitionID")
     last_transition_time: str | None = None
-    status: str = "True"
+    status: str = ""
 
 
 class PodGroupCondition(Wire, frozen=True, kw_only=True):
     """A condition of a group, numbered in order."""
 
     type: str
-    status: str = "Unknown"
+    status: str = ""
     transition_id: str = field(default="", name="transitionID")
     last_transition_time: str | None = None
     reason: str = ""

@@ -56,7 +56,8 @@ class Condition(Wire, frozen=True, kw_only=True):
     """One line of an object's condition list, of built-in kinds and ours alike."""
 
     type: str
-    status: str = "Unknown"
+    status: str = ""
+    """True, False or Unknown; empty where whoever wrote it left it out. It is always written: programs wait for it."""
     reason: str = ""
     message: str = ""
     observed_generation: int = 0

@@ -239,7 +239,13 @@ class Ingress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Egress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Hosts outside that nothing else in this file names."""
 
-    charts: Annotated[str, _key("Host of the chart.", checks="egress-charts")] = "charts.fairlead.example"
+    charts: Annotated[
+        str,
+        _key(
+            "Host of the chart; empty: it is not fetched, as where `fairlead install` brings its own.",
+            checks="egress-charts",
+        ),
+    ] = "charts.fairlead.example"
     third_party: Annotated[
         tuple[str, ...],
         _key("Registries of images that others make.", checks="egress-third-party-images"),
@@ -267,7 +273,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ca_bundle: Annotated[
         str | None,
         _key(
-            "Authorities (PEM) that the product trusts besides the usual ones.", value="agent.ca", checks="certificates"
+            "Path of a file of authorities (PEM) that the product trusts besides the usual ones, or the certificates themselves.",
+            value="agent.ca",
+            checks="certificates",
         ),
     ] = None
     openshift: Annotated[

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from fairlead.preflight.keys import KEYS
 from fairlead.preflight.reading import NONE, Reasons, document_of, reasons_in, refuse_what_is_wrong
 
 VERSION: Final = 1
 """`facts_version` that this program writes. It reads older ones."""
 
+_MEANINGS: Final = {key.path: key.meaning for key in KEYS}
 Step = str | int
 _ABSENT: Final = object()
 
@@ -191,7 +193,10 @@ class Facts:
 
     def _why_absent(self, steps: tuple[Step, ...]) -> str:
         path = (*self.path, *steps)
-        return self.reasons.of(path) or f"not gathered: {_shown(path)}"
+        if why := self.reasons.of(path):
+            return why
+        meaning = _MEANINGS.get(_shown(path))
+        return f"not gathered: {_shown(path)}" + (f" ({meaning})" if meaning else "")
 
 
 def facts_from(text: str, name: str = "facts") -> Facts:

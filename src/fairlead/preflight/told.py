@@ -34,7 +34,7 @@ Line = tuple[Span, ...]
 
 
 def lines(report: Report, width: int, *, whole: bool, since: tuple[Change, ...] | None = None) -> Iterator[Line]:
-    """The report in lines of at most `width` characters. `whole`: nothing is cut off, for whoever reads it from a file."""
+    """The report in lines of at most `width` characters. `whole`: nothing is told cut off alone, for whoever reads it from a file."""
     yield _summary(report)
     if since is not None:
         yield from _since(since, width)
@@ -47,7 +47,7 @@ def lines(report: Report, width: int, *, whole: bool, since: tuple[Change, ...] 
         if of_row:
             yield ()
             yield (Span(row, "bold"),)
-            yield from (_line(result, width, whole=whole) for result in of_row)
+            yield from (_line(result, width, whole=whole and not _has_details(result)) for result in of_row)
     yield from _left_out(report, width)
 
 
@@ -69,6 +69,11 @@ def _is_risk(result: Result) -> bool:
 def _has_more_to_say(result: Result) -> bool:
     """More than the line of the check does: what is only not known is told there."""
     return result.finding.verdict is not Verdict.UNKNOWN or bool(result.finding.remedy or result.accepted)
+
+
+def _has_details(result: Result) -> bool:
+    """Whether it is told at length above the lines."""
+    return result.finding.verdict is not Verdict.PASS and _has_more_to_say(result)
 
 
 def _summary(report: Report) -> Line:
@@ -104,6 +109,7 @@ def _details(result: Result, width: int) -> Iterator[Line]:
         ("who", str(found.who) if found.who else ""),
         ("disables", ", ".join(disabled_by(result))),
         ("accepted", result.accepted),
+        ("page", result.check.page(found.cause)),
     )
     for label, text in facts:
         yield from _labelled(label, text, width)
@@ -137,12 +143,13 @@ def _labelled(label: str, text: str, width: int) -> Iterator[Line]:
 
 def _line(result: Result, width: int, *, whole: bool) -> Line:
     verdict = result.finding.verdict
-    begin = f"  {_SIGNS[verdict]} {verdict:<8}"
+    word, sign = ("accepted", Verdict.WARN) if _is_risk(result) else (str(verdict), verdict)
+    begin = f"  {_SIGNS[sign]} {word:<8}"
     seen = " ".join(result.finding.seen.split())
     room = width - len(begin) - _CODE - 1
     seen = seen if whole else _cut(seen, max(20, room))
     return (
-        Span(begin, STYLES[verdict]),
+        Span(begin, STYLES[sign]),
         Span(f"{result.check.code:<{_CODE}} "),
         Span(seen, "dim" if verdict is Verdict.PASS else ""),
     )

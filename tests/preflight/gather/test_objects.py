@@ -215,6 +215,13 @@ def test_earlier_probes_are_left_over_once_their_time_is_up() -> None:
     assert cluster.leftover_facts([], [], [], set(), [], NOW)["queue_crd_owner"] == "none"
 
 
+def test_namespaces_of_the_chart_that_no_release_owns_are_named() -> None:
+    ours = _namespace("fairlead-reservation")
+    ours["metadata"]["annotations"] = {"meta.helm.sh/release-name": "fairlead"}
+    found = cluster.leftover_facts([_namespace("fairlead-node"), ours, _namespace("other")], [], [], set(), [], NOW)
+    assert found["namespaces_of_others"] == ["fairlead-node"]
+
+
 def test_kinds_of_our_group_that_are_not_ours_are_named() -> None:
     theirs = {"metadata": {"name": "projects.fairlead.dev"}, "spec": {"group": "fairlead.dev"}}
     ours = {**theirs, "metadata": {"name": "departments.fairlead.dev", "labels": {cluster.PART: "fairlead"}}}

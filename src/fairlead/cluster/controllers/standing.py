@@ -123,7 +123,7 @@ class Standing:
             found = self._options.faults() if self._options.faults else parts.faults(await self._parts())
             condition = parts.condition(self._patience.lasting(found, self._clock.monotonic()))
         except Denied as error:
-            condition = Condition(type=parts.SERVICES, reason="Forbidden", message=str(error))
+            condition = Condition(type=parts.SERVICES, status="Unknown", reason="Forbidden", message=str(error))
         await self._write(condition)
         return self._options.look
 
@@ -138,7 +138,9 @@ class Standing:
             report = await self._report(text)
         except Invalid as error:
             message = f"{CONFIG_KEY} of the ConfigMap {CONFIG_MAP} cannot be used: {error}"
-            await self._write(Condition(type=standing.PREREQUISITES, reason="Configuration", message=message))
+            await self._write(
+                Condition(type=standing.PREREQUISITES, status="Unknown", reason="Configuration", message=message)
+            )
             self._log.warning("prerequisites.configuration", message=str(error))
             return self._options.settle
         found = standing.standing(report, earlier, fairlead.__version__)

@@ -58,6 +58,8 @@ class Verdicts:
             return
         number = 1 + max((int(c.transition_id) for c in before if c.transition_id.isdecimal()), default=0)
         said = kai.SchedulingCondition(
+            type="UnschedulableOnNodePool",
+            status="True",
             node_pool=pool,
             reason=texts[0].code if texts else "held",
             message=message,

@@ -164,6 +164,7 @@ def leftovers(facts: Facts, config: Config) -> Finding:
     - removed-api: the stored release holds kinds that the cluster does not serve any more, so Helm cannot upgrade it.
     - webhook-without-service: a webhook of ours whose Service is gone stops pods from being made.
     - terminating: our namespace is being deleted and does not end.
+    - namespace: a namespace that the chart makes is there and of no release; Helm refuses to take it over.
     - foreign-kinds: somebody else defined kinds of fairlead.dev, which ours would stand in for; they go, or we cannot work.
     - queue-definitions: the kinds of scheduling.run.ai are somebody else's in a version that we do not read, or you chose `stop`.
     - beside: another scheduler of that family runs, or its kinds are here; choose what becomes of them.
@@ -197,7 +198,7 @@ def _release(facts: Facts) -> Finding | None:
                 f"Run fairlead install, which takes it up; by hand: helm rollback -n {namespace} {name} (uninstall if it is the first)",
                 Who.YOU,
             )
-        if removed := release.texts("removed_apis"):
+        if removed := release.texts_or_none("removed_apis"):
             return failed(
                 f"the Helm release {namespace}/{name} holds {listed(removed)}, which is not served any more",
                 "removed-api",
@@ -214,7 +215,19 @@ def _blocking(facts: Facts, config: Config) -> Finding | None:
         return failed(
             f"does not end: namespace {listed(ending)}", "terminating", f"kubectl get namespace {ending[0]} -o yaml"
         )
-    return _definitions(facts, config)
+    return _namespaces(facts, config) or _definitions(facts, config)
+
+
+def _namespaces(facts: Facts, config: Config) -> Finding | None:
+    if not (found := facts.texts_or_none("leftovers", "namespaces_of_others")):
+        return None
+    first, owner = found[0], f"meta.helm.sh/release-name=fairlead meta.helm.sh/release-namespace={config.namespace}"
+    given = f"kubectl label namespace {first} app.kubernetes.io/managed-by=Helm && kubectl annotate namespace {first} {owner}"
+    return failed(
+        f"made by somebody else, so that Helm cannot: namespace {listed(found)}",
+        "namespace",
+        f"kubectl delete namespace {first}, if nothing in it is needed; otherwise hand it over: {given}",
+    )
 
 
 def _hooks(facts: Facts) -> Finding | None:
@@ -350,6 +363,7 @@ CHECKS: Final = (
             "removed-api",
             "webhook-without-service",
             "terminating",
+            "namespace",
             "foreign-kinds",
             "queue-definitions",
             "beside",

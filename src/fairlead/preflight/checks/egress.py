@@ -50,14 +50,21 @@ def charts(facts: Facts, config: Config) -> Finding:
 def product_images(facts: Facts, config: Config) -> Finding:
     """Pods ask the registry for one layer and follow where it leads; registry-pull says whether the nodes' runtimes can, too.
 
-    - dns, tcp, proxy, tls: the first step that did not work.
+    - dns, tcp, proxy, tls: the first step that did not work. Where TLS alone is what pods do not trust, and the nodes' runtimes, which are
+      the ones that pull, do, it is a warning.
     - blob-host: the registry answers, and sends layers from another host, which is blocked.
     - http: it answers with an error.
     - block-page: something between answers in its place.
     - pod-network: the node itself reaches it, its pods do not: a network policy, not the firewall.
     - certificate: it ends within 30 days.
     """
-    return _judged("product-images", facts, config, _of_registry)
+    found = _judged("product-images", facts, config, _of_registry)
+    pulls = {facts.maybe_text("runtime_pull", node) for node in facts.maybe_keys("runtime_pull")}
+    if found.verdict is Verdict.FAIL and found.cause == "tls" and pulls == {"ok"}:
+        return replace(
+            found, verdict=Verdict.WARN, seen=f"{found.seen}. The runtimes of all nodes pull from there all the same"
+        )
+    return found
 
 
 def third_party_images(facts: Facts, config: Config) -> Finding:
@@ -310,7 +317,7 @@ _CAUSES: Final = {
     "metrics": tuple(step for step in _STEPS if step != "http"),
 }
 _MORE: Final = {
-    "product-images": ("registry.blob",),
+    "product-images": ("registry.blob", "runtime_pull"),
     "metrics": ("remote_write",),
     "sign-in": ("oidc.discovery_status",),
 }

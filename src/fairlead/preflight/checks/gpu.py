@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import ceil
 from typing import Final
@@ -17,6 +17,7 @@ from fairlead.preflight.checks.gpu_links import (
     is_labelled,
     of_links,
     offered,
+    registered,
 )
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
@@ -33,7 +34,8 @@ def gpu_nodes(facts: Facts, config: Config) -> Finding:
     feature discovery work runs, but cannot ask for a kind of GPU or for an amount of its memory.
 
     - none: no node has a GPU; where an autoscaler starts with zero they may come later.
-    - not-offered: a card that pods cannot have; gpu-driver, gpu-container-stack and gpu-operator say at which step it ends.
+    - not-offered: a card that pods cannot have. Where the kubelet knows it, it is unhealthy, or its device plug-in is gone; else
+      gpu-driver, gpu-container-stack and gpu-operator say at which step it ends.
     - labels: labels of GPU feature discovery are missing; restart its pods, or install it.
     - no-card: labels speak of a GPU that is not on the bus.
     - counts: more cards than are offered, or the reverse.
@@ -41,18 +43,21 @@ def gpu_nodes(facts: Facts, config: Config) -> Finding:
     nodes = roster(facts)
     for name in nodes.names:
         node_of(facts, name).need("labels")
-    lying = {name: _lies() for name in nodes.names if _is_labelled_only(node_of(facts, name))}
-    if not gpu_roster(facts).names and not nodes.doubt:
-        if lying:
-            return replace(next(iter(lying.values())), seen=f"{listed(lying)}: {_lies().seen}", nodes=lying)
+    lying = {name: _lies(node) for name in nodes.names if _is_labelled_only(node := node_of(facts, name))}
+    if not lying and not gpu_roster(facts).names and not nodes.doubt:
         told = "no node has a GPU"
         return failed(told, "none", _ADD) if config.production else warned(f"{told}; they may come later", "none", _ADD)
     found = by_gpu_node(facts, _gpu_node)
-    if lying and found.verdict is Verdict.PASS:
-        return replace(
-            next(iter(lying.values())), seen=f"{listed(lying)}: {_lies().seen}", nodes={**found.nodes, **lying}
-        )
-    return found
+    return _with(found, lying) if lying else found
+
+
+def _with(found: Finding, lying: Mapping[str, Finding]) -> Finding:
+    """Together with what is told of nodes that have labels and no GPU: the gravest first."""
+    gravest = worst(lying.values())
+    seen, whole = f"{listed(lying)}: {gravest.seen}", {**found.nodes, **lying}
+    if worst((found, gravest)) is gravest or found.verdict is Verdict.PASS:
+        return replace(gravest, seen=seen, nodes=whole)
+    return replace(found, seen=f"{found.seen}; {seen}", nodes=whole)
 
 
 _NEXT: Final = "See gpu-driver, gpu-container-stack and gpu-operator: one of them says at which step it ends"
@@ -63,7 +68,9 @@ def _is_labelled_only(node: Facts) -> bool:
     return has_cards(node) is False and is_labelled(node)
 
 
-def _lies() -> Finding:
+def _lies(node: Facts) -> Finding:
+    if had := registered(node):
+        return _to_be_had_no_more(node, had)
     return warned(
         "labelled as a GPU node, and no GPU is on its bus", "no-card", "Restart the pods of node feature discovery"
     )
@@ -74,6 +81,11 @@ def _gpu_node(node: Facts) -> Finding:
     if (have := offered(node)) is None:
         return unknown("what it offers is not known")
     if not have:
+        if sick := registered(node):
+            told = f"{sick:g} GPUs, none of them to be had: they are unhealthy, or their device plug-in is gone"
+            return failed(
+                told, "not-offered", f"dmesg on {node.text('name')} and the log of its device plug-in say why"
+            )
         cards = node.maybe_number("pci_nvidia")
         told = f"{cards:g} GPUs on the PCI bus" if cards else "a GPU"
         return failed(f"{told}, none is offered to pods", "not-offered", _NEXT)
@@ -89,6 +101,11 @@ def _gpu_node(node: Facts) -> Finding:
             f"{cards:g} GPUs on the bus, {whole:g} offered", "counts", f"kubectl describe node {node.text('name')}"
         )
     return passed(f"{have:g} offered")
+
+
+def _to_be_had_no_more(node: Facts, known: float) -> Finding:
+    told = f"{known:g} GPUs, none of them to be had: they are unhealthy, or their device plug-in is gone"
+    return failed(told, "not-offered", f"dmesg on {node.text('name')} and the log of its device plug-in say why")
 
 
 def gpu_operator(facts: Facts, config: Config) -> Finding:

@@ -84,6 +84,12 @@ def offered(node: Facts) -> float | None:
     return sum(node.number("allocatable", key) for key in names)
 
 
+def registered(node: Facts) -> float:
+    """GPUs and MIG slices that a device plug-in told the kubelet of, healthy or not; 0 where it is not known."""
+    names = [key for key in node.maybe_keys("capacity") if key.startswith((GPU_RESOURCE, MIG_PREFIX))]
+    return sum(node.maybe_number("capacity", key) or 0.0 for key in names)
+
+
 def gpu_roster(facts: Facts) -> Roster:
     """Nodes with GPUs, and those of which it is not known."""
     everybody = roster(facts)

@@ -144,7 +144,7 @@ def _remedy(cause: str, name: str, facts: Facts, config: Config) -> tuple[str, W
         ),
         "scheme": (f"On {name}: say in {place} whether {host} speaks http or https", Who.CLUSTER_ADMIN),
         "auth": (
-            f"kubectl create secret docker-registry NAME --docker-server={host}, and set registry.pull_secret",
+            _new_secret(config),
             Who.YOU,
         ),
         "not-found": (f"Copy the product's images to {host}", Who.YOU),
@@ -157,6 +157,14 @@ def _remedy(cause: str, name: str, facts: Facts, config: Config) -> tuple[str, W
         "dns": (f"Ask for: {name} to resolve {host}", Who.NETWORK),
     }
     return remedies.get(cause, (f"Ask for: from {name} to {host} TCP, for images", Who.NETWORK))
+
+
+def _new_secret(config: Config) -> str:
+    """It also replaces one that is there and wrong."""
+    name, server = config.registry.pull_secret or "NAME", config.registry.host.partition("/")[0]
+    made = f"kubectl -n {config.namespace} create secret docker-registry {name} --docker-server={server}"
+    made += " --docker-username=USER --docker-password=PASSWORD --dry-run=client -o yaml | kubectl apply -f -"
+    return made if config.registry.pull_secret else f"{made} and set registry.pull_secret to NAME"
 
 
 def local_images(facts: Facts, config: Config) -> Finding:

@@ -124,7 +124,8 @@ def _bundle(facts: Facts) -> Finding:
             "Give the certificate of the authority, not the server's own",
             Who.YOU,
         )
-    uncovered = [host for host in facts.keys(*bundle, "covers") if not facts.flag(*bundle, "covers", host)]
+    hosts = facts.or_else({}, *bundle, "covers")
+    uncovered = [host for host in hosts if not facts.flag(*bundle, "covers", host)]
     if uncovered:
         return failed(
             f"ca_bundle does not vouch for {listed(uncovered)}",
@@ -139,7 +140,7 @@ def _bundle(facts: Facts) -> Finding:
         return warned(
             f"ca_bundle holds what has ended: {listed(map(str, expired))}", "ended", "Remove it from ca_bundle", Who.YOU
         )
-    return passed("ca_bundle vouches for every host")
+    return passed("ca_bundle vouches for every host" if hosts else f"ca_bundle is good for {days:g} days")
 
 
 def _ends(what: str, days: float) -> Finding:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from fairlead.preflight.check import ByApi, Check, Finding, Verdict, failed, listed, not_needed, passed, unknown, warned
+from fairlead.preflight.checks.gpu_links import has_cards
 from fairlead.preflight.config import Config
-from fairlead.preflight.facts import Facts
+from fairlead.preflight.facts import Facts, Missing
 from fairlead.preflight.roster import nodes_by_name, why_left_out
 
 _ENOUGH: Final = 0.95
@@ -32,20 +35,41 @@ def system_nodes(facts: Facts, config: Config) -> Finding:
         return not_needed("production is off; the product shares nodes with others")
     nodes = {name: node for name, node in nodes_by_name(facts).items() if not why_left_out(node)}
     ours = {name: node for name, node in nodes.items() if _is_ours(node, config)}
-    label = f"kubectl label node NAME {config.system_nodes.label}= && kubectl taint node NAME {config.system_nodes.label}:NoSchedule"
     if not ours:
         for node in nodes.values():
             node.need("labels")
+    fit = [name for name, node in nodes.items() if name not in ours and _could_be(node, config)]
+    name, key = min(fit, default="NAME"), config.system_nodes.label
+    label = f"kubectl label node {name} {key}= && kubectl taint node {name} {key}:NoSchedule"
+    found = _judged(config, ours, label if fit else f"{_LARGER} {_wanted(config)}{_OR_LESS}, and: {label}")
+    return replace(found, expected=f"in production at least one node with the label, {_wanted(config)}")
+
+
+_LARGER: Final = "No other node without GPUs is large enough. Add one of"
+_OR_LESS: Final = " (or ask for less: system_nodes.cpu, .memory_bytes, .disk_bytes)"
+
+
+def _could_be(node: Facts, config: Config) -> bool:
+    """Whether it is large enough, and nobody would miss its GPUs."""
+    try:
+        return has_cards(node) is not True and not _short(node, config)
+    except Missing:
+        return False
+
+
+def _judged(config: Config, ours: Mapping[str, Facts], label: str) -> Finding:
+    """`label`: what to do for one more."""
+    if not ours:
         return failed(f"no node has the label {config.system_nodes.label}", "none", label)
     small = {name: short for name, node in ours.items() if (short := _short(node, config))}
     large = [name for name in ours if name not in small]
     if not large:
         seen = "; ".join(f"{name} has {short}" for name, short in small.items())
-        return failed(f"too small: {seen}", "too-small", f"Add a node of {_wanted(config)}, and: {label}")
-    return _judged({name: ours[name] for name in large}, label)
+        return failed(f"too small: {seen}", "too-small", label)
+    return _of_large({name: ours[name] for name in large}, label, config.system_nodes.label)
 
 
-def _judged(large: dict[str, Facts], label: str) -> Finding:
+def _of_large(large: Mapping[str, Facts], label: str, key: str) -> Finding:
     if any(not node.known("allocatable") and not node.known("capacity") for node in large.values()):
         return unknown("what the nodes have is not known")
     names = listed(sorted(large))
@@ -56,7 +80,8 @@ def _judged(large: dict[str, Facts], label: str) -> Finding:
         return warned(f"only {names}: nothing takes over when it fails", "one", f"Give it a second: {label}")
     open_ = [name for name, node in large.items() if not node.or_else([], "taints")]
     if open_:
-        return warned(f"no taint keeps others off {listed(sorted(open_))}", "no-taint", label.partition("&& ")[2])
+        remedy = f"kubectl taint node {' '.join(sorted(open_))} {key}:NoSchedule"
+        return warned(f"no taint keeps others off {listed(sorted(open_))}", "no-taint", remedy)
     return passed(f"system nodes: {names}")
 
 

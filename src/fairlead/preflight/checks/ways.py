@@ -29,6 +29,8 @@ class Way:
 
 
 _NO_OUTSIDE: Final = "air_gap is on"
+WORKSTATION: Final = "this machine"
+"""From where Helm fetches the chart, and no pod."""
 
 
 def ways(config: Config) -> tuple[Way, ...]:
@@ -41,9 +43,9 @@ def ways(config: Config) -> tuple[Way, ...]:
             INSTALLATION,
             _hosts(config.egress.charts),
             "install and upgrade",
-            "this machine",
+            WORKSTATION,
             "the chart",
-            shut,
+            shut or _unset(config.egress.charts, "egress.charts"),
         ),
         Way(
             "product-images",

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 import fairlead
 from fairlead.objects.times import seconds_of
-from fairlead.preflight.checks.ways import host_and_port, ways
+from fairlead.preflight.checks.ways import WORKSTATION, host_and_port, ways
 from fairlead.preflight.config import Config
 from fairlead.preflight.gather.look import Link, Looked
 from fairlead.preflight.gather.reach import Ask, Seen
@@ -193,8 +193,9 @@ def api_requests(config: Config, host: str) -> dict[str, Ask]:
 
 
 def names_of(config: Config) -> tuple[str, ...]:
-    """The host names that pods ask a name server for: a name inside the cluster first, then those of the ways out."""
-    hosts = [host for way in ways(config) if not way.idle for host, _ in way.hosts]
+    """The host names that pods ask a name server for: a name inside the cluster first, then those of the ways out from there."""
+    out = [way for way in ways(config) if not way.idle and way.origin != WORKSTATION]
+    hosts = [host for way in out for host, _ in way.hosts]
     return ("kubernetes.default.svc", *dict.fromkeys(h for h in hosts if not _NO_NAME.fullmatch(h)))
 
 

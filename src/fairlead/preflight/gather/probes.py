@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from textwrap import shorten
 from typing import Any, Final
 
 import msgspec
@@ -32,6 +33,8 @@ _LATE_TOO: Final = 3
 """So many times the usual number are in the cluster where many are late."""
 _EVENTS_SECONDS: Final = 5.0
 """Between looks at events, while some probe is late."""
+_TOLD: Final = 100
+"""Most that a line of progress quotes of a message: the finding has it whole. Units: characters."""
 REFUSED: Final = "refused"
 """Status of a probe whose pod the API server did not take."""
 _NO_SANDBOX: Final = "FailedCreatePodSandBox"
@@ -92,6 +95,7 @@ class Probes:
         self._place = place
         self._limits = limits
         self._tell = tell
+        self._told: dict[str, int] = {}
         self._living: dict[str, _Living] = {}
         """By node: those whose pod is in the cluster and has not been looked from."""
         self._anchors: dict[str, _Living] = {}
@@ -258,6 +262,9 @@ class Probes:
         waits = next((each for each in self._living.values() if not each.address), None)
         if waits is not None and self._clock.monotonic() - waits.since > 5:
             for_ = round(self._clock.monotonic() - waits.since)
+            if for_ < self._told.get(waits.node, 0) * 2:
+                return  # each time after twice as long as before
+            self._told[waits.node] = for_
             self._tell(
                 f"{waits.node}: {_in_words(_so_far(waits.document))} {for_} s ({len(self.results)} of {total} nodes)"
             )
@@ -332,4 +339,4 @@ def _so_far(pod: Document) -> Probed:
 def _in_words(probed: Probed) -> str:
     words = {"ContainerCreating": "its probe is being made", "Pending": "its probe waits for its node"}
     told = words.get(probed.status, probed.status)
-    return f"{told}: {probed.message}" if probed.message else told
+    return f"{told}: {shorten(probed.message, _TOLD, placeholder=' …')}" if probed.message else told

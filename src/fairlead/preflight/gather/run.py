@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from random import SystemRandom
 from typing import Any, Final
 
@@ -19,7 +19,8 @@ from fairlead.preflight.config import Config, images_inside
 from fairlead.preflight.facts import Facts, facts_of
 from fairlead.preflight.gather import here, on_nodes
 from fairlead.preflight.gather.access import access_facts
-from fairlead.preflight.gather.api import Api, word_of
+from fairlead.preflight.gather.api import Api, known, path_of, word_of
+from fairlead.preflight.gather.certificates import bundle_facts, secret_facts
 from fairlead.preflight.gather.made import made
 from fairlead.preflight.gather.objects import objects_facts
 from fairlead.preflight.gather.pods import Place
@@ -27,6 +28,7 @@ from fairlead.preflight.options import Options
 from fairlead.runtime.clock import Clock, SystemClock
 from fairlead.runtime.errors import FairleadError, Invalid
 from fairlead.runtime.settings import environment
+from fairlead.runtime.trust import authorities_in, trusting
 
 Document = dict[str, Any]
 
@@ -76,6 +78,8 @@ class Run:
 
     async def _gather(self) -> None:
         outside = asyncio.create_task(here.facts(self._config, self._ca()))
+        if self._config.ca_bundle:
+            self._found["certificates"] = {"bundle": bundle_facts(self._ca(), self._clock.now())}
         try:
             if (credentials := self._credentials()) is not None:
                 async with HttpTransport(credentials, self._clock, trust_env=True) as transport:
@@ -109,6 +113,9 @@ class Run:
 
     async def _of_objects(self, api: Api, outside: asyncio.Task[Document]) -> None:
         merge(self._found, await objects_facts(api, self._config.namespace, self._clock.now()))
+        if (wanted := self._config.ingress).tls_secret:
+            secret = await known(api.get(path_of("v1", "secrets", wanted.tls_secret, self._config.namespace)))
+            merge(self._found, {"certificates": {"secrets": self._certificates(secret)}})
         if self._config.registry.local_images and isinstance(self._found["nodes"], list):
             self._found["images_missing_on"] = missing_images(self._found["nodes"], images_inside(self._config))
         if self._options.probe and isinstance(self._found["nodes"], list):
@@ -134,10 +141,21 @@ class Run:
             self._tell(f"No pods could be started: {error}")
             on_nodes.not_seen(self._found, f"{word_of(error)}: {error}")
 
+    def _certificates(self, secret: Document) -> Any:
+        """Of the TLS Secret that the configuration names; why there are none where it could not be read."""
+        if "unknown" in secret:
+            return secret
+        certificate, key = (
+            base64.b64decode((secret.get("data") or {}).get(f"tls.{part}", "")) for part in ("crt", "key")
+        )
+        roots = trusting(text=self._ca()).get_ca_certs(binary_form=True)
+        wanted, now = self._config.ingress, self._clock.now()
+        return [secret_facts(wanted.tls_secret, certificate, key, wanted.host, roots, now)]
+
     def _ca(self) -> str:
         """The authorities of the configuration; empty where the file cannot be read, which `certificates` judges."""
-        with contextlib.suppress(OSError):
-            return Path(self._config.ca_bundle).read_text() if self._config.ca_bundle else ""
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return authorities_in(self._config.ca_bundle)
         return ""
 
 
@@ -166,9 +184,10 @@ def _signals(stop: Callable[[], object]) -> Iterator[None]:
 
 
 def merge(into: Document, more: Document) -> None:
-    """Put facts into facts, key by key."""
+    """Put facts into facts, key by key. What was unknown, or is now, has no other keys."""
     for key, value in more.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict) and "unknown" not in value:
-            merge(into[key], value)
+        there = into.get(key)
+        if isinstance(value, dict) and isinstance(there, dict) and not {"unknown"} & (value.keys() | there.keys()):
+            merge(there, value)
         else:
             into[key] = value

@@ -86,7 +86,8 @@ async def shared_volume(api: Api, place: Place, config: Config, nodes: Sequence[
             return unknown(f"forbidden: {error}")
         except FairleadError as error:
             return found | {"claim_created": False, "event_message": str(error)}
-        return found | await _written_and_read(api, place, nodes)
+        tried = await _written_and_read(api, place, nodes)
+        return tried if "unknown" in tried else found | tried
 
 
 async def _shared_claim(api: Api, place: Place, config: Config, until: contextlib.AsyncExitStack) -> None:

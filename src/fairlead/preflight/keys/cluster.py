@@ -39,7 +39,7 @@ api_services[].message | message | why it is not | A: apiservices
 helm_releases[].name | name | release of an earlier installation | A: secrets with owner=helm of our namespace, else unknown
 helm_releases[].namespace | namespace | its namespace | A: the same
 helm_releases[].status | word | deployed, failed, pending-install, pending-upgrade, uninstalling | A: the same
-helm_releases[].removed_apis[] | name | GROUP/VERSION KIND in its manifest that is not served any more | A: the same, against discovery
+helm_releases[].removed_apis[] | name=none | GROUP/VERSION KIND in its manifest that is not served any more | A: the same, against discovery
 cluster.name | cluster | for people | W: kubeconfig
 cluster.kubernetes_service_ip | address | address of the Service `kubernetes` | A: get it
 cluster.service_cidr | address | range of Services | A: servicecidrs, network operator's object, else refused out-of-range Service's message
@@ -86,6 +86,7 @@ limit_ranges[].gives[] | name=nothing | what it states for containers that do no
 crds[] | name | custom resource definitions | A: customresourcedefinitions, or CRD group in discovery
 leftovers.probe_namespaces[] | namespace | namespaces of earlier probes of ours that have expired | A: namespaces by our label
 leftovers.terminating_namespaces[] | namespace | our namespaces that are Terminating | A: namespaces
+leftovers.namespaces_of_others[] | namespace=none | namespaces that the chart makes, there already and of no release of Helm | A: namespaces
 leftovers.objects[] | name | KIND NAME with our label that no release owns | A: by our label
 leftovers.webhooks_without_service[] | name | webhook configurations of ours whose Service is gone | A: webhook configurations, services
 leftovers.queue_crd_owner | word | whose the CRDs of scheduling.run.ai are: none, fairlead, kai, runai, other | A: labels and release annotations of the CRDs

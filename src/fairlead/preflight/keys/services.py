@@ -57,7 +57,7 @@ certificates.bundle.parses | flag | ca_bundle can be read | C
 certificates.bundle.has_authority | flag | it holds an authority | C
 certificates.bundle.days_left | number | days until the first authority that is needed ends | C
 certificates.bundle.expired[] | message=none | subjects in it that have ended | C
-certificates.bundle.covers.<host> | flag | it vouches for that host | W or N: handshake with it alone
+certificates.bundle.covers.<host> | flag=not tried | it vouches for that host | W or N: handshake with it alone
 certificates.secrets[].name | name | a TLS Secret that the configuration names | A: the Secret, if we may
 certificates.secrets[].days_left | number | days until it ends | A: the same
 certificates.secrets[].chain_complete | flag | intermediates are there | A: the same
