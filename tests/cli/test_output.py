@@ -6,6 +6,7 @@ import sys
 
 import click
 import pytest
+from ruamel.yaml import YAML
 
 from fairlead.cli import output
 
@@ -32,6 +33,13 @@ def test_a_row_stays_one_line_of_whole_words_in_a_narrow_terminal(
     assert ("training-large" in lines[2], "Pending" in lines[2], "0/4" in lines[2]) == (True, True, True)
     said = lines[2][lines[2].index("Waiting") : lines[2].index("…")]
     assert (_SAID + " ").startswith(said + " ")
+
+
+def test_yaml_has_a_text_of_several_lines_on_lines_of_its_own_and_is_read_as_the_same() -> None:
+    value = {"config": "a: 1\nb:\n  c: x\n", "ends": "one\ntwo", "spaces": " x \n y", "number": "1", "plain": "a: b"}
+    text = output.as_yaml(value)
+    assert text.startswith("config: |\n  a: 1\n  b:\n    c: x\n")
+    assert YAML(typ="safe").load(text) == value
 
 
 def test_the_least_important_columns_go_first(

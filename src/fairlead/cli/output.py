@@ -45,12 +45,19 @@ def show(rows: Any, output: str, table: Callable[[], None], *, names: Sequence[s
 
 
 def as_yaml(value: Any) -> str:
-    """The value as YAML."""
+    """The value as YAML; a text of several lines on lines of its own."""
     from io import StringIO
 
     from ruamel.yaml import YAML
+    from ruamel.yaml.representer import SafeRepresenter
 
+    class Lines(SafeRepresenter):
+        def represent_str(self, data: str) -> Any:
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+    Lines.add_representer(str, Lines.represent_str)
     writer = YAML(typ="safe")
+    writer.Representer = Lines
     writer.default_flow_style = False
     writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # order of keys is kept
     out = StringIO()
