@@ -34,7 +34,7 @@ Line = tuple[Span, ...]
 
 
 def lines(report: Report, width: int, *, whole: bool, since: tuple[Change, ...] | None = None) -> Iterator[Line]:
-    """The report in lines of at most `width` characters. `whole`: nothing is told cut off alone, for whoever reads it from a file."""
+    """The report in lines of at most `width` characters. `whole`: what is told once is not cut off, for whoever reads it from a file."""
     yield _summary(report)
     if since is not None:
         yield from _since(since, width)

@@ -8,7 +8,19 @@ from math import ceil
 from typing import Final
 
 from fairlead.objects.fields import GPU_RESOURCE, MIG_PREFIX
-from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, listed, passed, unknown, warned, worst
+from fairlead.preflight.check import (
+    ByApi,
+    Check,
+    Finding,
+    Verdict,
+    Who,
+    failed,
+    passed,
+    told,
+    unknown,
+    warned,
+    worst,
+)
 from fairlead.preflight.checks.gpu_links import (
     Link,
     by_gpu_node,
@@ -45,16 +57,16 @@ def gpu_nodes(facts: Facts, config: Config) -> Finding:
         node_of(facts, name).need("labels")
     lying = {name: _lies(node) for name in nodes.names if _is_labelled_only(node := node_of(facts, name))}
     if not lying and not gpu_roster(facts).names and not nodes.doubt:
-        told = "no node has a GPU"
-        return failed(told, "none", _ADD) if config.production else warned(f"{told}; they may come later", "none", _ADD)
+        seen = "no node has a GPU"
+        return failed(seen, "none", _ADD) if config.production else warned(f"{seen}; they may come later", "none", _ADD)
     found = by_gpu_node(facts, _gpu_node)
     return _with(found, lying) if lying else found
 
 
 def _with(found: Finding, lying: Mapping[str, Finding]) -> Finding:
     """Together with what is told of nodes that have labels and no GPU: the gravest first."""
-    gravest = worst(lying.values())
-    seen, whole = f"{listed(lying)}: {gravest.seen}", {**found.nodes, **lying}
+    gravest, whole = worst(lying.values()), {**found.nodes, **lying}
+    seen = told(lying, len(whole) + 1)
     if worst((found, gravest)) is gravest or found.verdict is Verdict.PASS:
         return replace(gravest, seen=seen, nodes=whole)
     return replace(found, seen=f"{found.seen}; {seen}", nodes=whole)
@@ -82,10 +94,7 @@ def _gpu_node(node: Facts) -> Finding:
         return unknown("what it offers is not known")
     if not have:
         if sick := registered(node):
-            told = f"{sick:g} GPUs, none of them to be had: they are unhealthy, or their device plug-in is gone"
-            return failed(
-                told, "not-offered", f"dmesg on {node.text('name')} and the log of its device plug-in say why"
-            )
+            return _to_be_had_no_more(node, sick)
         cards = node.maybe_number("pci_nvidia")
         told = f"{cards:g} GPUs on the PCI bus" if cards else "a GPU"
         return failed(f"{told}, none is offered to pods", "not-offered", _NEXT)

@@ -82,11 +82,11 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _is_complete(chain: Sequence[x509.Certificate], roots: Sequence[bytes]) -> bool:
-    """Whether each is signed by the next, and the last by one that everybody knows, or by itself."""
+    """Whether each is signed by the next, and one that stands alone by one that everybody knows, or by itself."""
     known = {x509.load_der_x509_certificate(each).subject for each in roots}
     links = [one.issuer == other.subject for one, other in pairwise(chain)]
     last = chain[-1]
-    return all(links) and (last.issuer == last.subject or last.issuer in known)
+    return all(links) and (len(chain) > 1 or last.issuer == last.subject or last.issuer in known)
 
 
 def _fits(leaf: x509.Certificate, key: bytes) -> bool:
