@@ -68,7 +68,8 @@ def test_each_form_of_the_output(facts: Path, capsys: pytest.CaptureFixture[str]
     run([*words, "name"])
     assert capsys.readouterr().out == "kubernetes-version\n"
     run([*words, "table"])
-    told = capsys.readouterr().out
+    told, beside = capsys.readouterr()
+    assert "--only" not in beside, "it was asked for alone"
     assert "\x1b" not in told
     assert "Upgrade the cluster to 1.16.0 or newer" in told
 
@@ -98,7 +99,9 @@ def test_what_is_new_since_an_earlier_report_is_told(
     run(["preflight", "--facts", str(good), "-o", "json"])
     report.write_text(capsys.readouterr().out, encoding="utf-8")
     run(["preflight", "--facts", str(facts), "--since", str(report)])
-    assert "kubernetes-version: fail, was pass" in capsys.readouterr().out
+    told, beside = capsys.readouterr()
+    assert "kubernetes-version: fail, was pass" in told
+    assert "--only kubernetes-version" in beside
     assert run(["preflight", "--facts", str(facts), "--since", str(good)]) == 2
 
 

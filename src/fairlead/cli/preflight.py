@@ -97,6 +97,7 @@ def preflight(ctx: click.Context, /, **given: Any) -> None:
 
 
 def _run(given: Mapping[str, Any]) -> int:
+    from fairlead.preflight.check import Verdict
     from fairlead.preflight.report import as_document, report_of, select
 
     if given["anonymise"] and given["save_facts"] is None:
@@ -110,6 +111,9 @@ def _run(given: Mapping[str, Any]) -> int:
         _save(facts, source.config, given["save_facts"], anonymise=given["anonymise"])
     names = [result.check.code for result in report.results]
     show(as_document(report), given["output"], lambda: print_report(report, given["earlier"]), names=names)
+    bad = [each.check.code for each in report.results if each.counts is Verdict.FAIL]
+    if 0 < len(bad) < len(names):
+        click.echo(f"\nOnce mended, these alone, which is quicker: --only {','.join(bad)}", err=True)
     return report.exit_code(strict=given["strict"])
 
 
