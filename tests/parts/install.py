@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.parts import (
     certmanager,
     gluster,
+    nfs,
     openid,
     podman,
     postgres,
@@ -33,6 +34,7 @@ PROGRAMS = (
     ("mmdebstrap", "mmdebstrap"),
     ("faketime", "faketime"),
     *gluster.PROGRAMS,
+    *nfs.PROGRAMS,
     *podman.PROGRAMS,
     *prometheus.PROGRAMS,
     *proxies.PROGRAMS,

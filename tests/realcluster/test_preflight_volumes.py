@@ -1,6 +1,7 @@
 """The shared data volume and the product's own, tried out on a real cluster: written on one node, read on all, as a user who is not root.
 
-One test has a real file server, GlusterFS over FUSE; the stand-in for one in the others is a folder of this machine that both nodes see.
+One test has a real file server that is mounted, GlusterFS over FUSE, and one a real NFS server that is not; the stand-in for one in the
+others is a folder of this machine that both nodes see.
 What must fail here does: kubelets without a helper for NFS.
 """
 
@@ -17,7 +18,10 @@ import pytest
 from tests.parts.build import Unavailable
 from tests.parts.cluster.cluster import Cluster
 from tests.parts.gluster import brick
+from tests.parts.nfs import nfs_server
 from tests.realcluster.test_preflight import LOCAL, Preflight, by_node, check, loaded, preflight
+
+from fairlead.preflight.gather import nfs
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -115,10 +119,24 @@ def test_a_claim_that_is_not_there_is_told(preflight: Preflight, shared: Path) -
     assert "nowhere" in found["seen"]
 
 
-def test_an_export_that_no_kubelet_here_can_mount_is_told_as_such(preflight: Preflight, shared: Path) -> None:
-    found = check(preflight.report(config(nfs="127.0.0.1:/data"), *CODE), "shared-volume")
-    assert found["verdict"] == "fail", found
-    assert found["class"] in ("nfs-helper", "mount", "export"), found
+def test_an_export_that_no_kubelet_here_can_mount_is_told_as_such(
+    preflight: Preflight, shared: Path, real_cluster: Cluster, tmp_path: Path
+) -> None:
+    """A real server, at the port that kubelets ask; and none."""
+    outside = real_cluster.addresses.outside
+    try:
+        with nfs_server(tmp_path / "nfs", outside, nfs.PORT):
+            there = check(preflight.report(config(nfs=f"{outside}:/data"), *CODE), "shared-volume")
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    gone = check(preflight.report(config(nfs=f"{outside}:/data"), *CODE), "shared-volume")
+    for found, said in (
+        (there, "An NFS server answers pods there"),
+        (gone, "No NFS server answers pods there: refused"),
+    ):
+        assert found["verdict"] == "fail", found
+        assert found["class"] in ("nfs-helper", "mount", "export"), found
+        assert said in found["seen"], found
 
 
 def test_the_products_own_volume_is_bound_with_a_pod_and_written(preflight: Preflight, real_cluster: Cluster) -> None:

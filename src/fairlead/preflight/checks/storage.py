@@ -296,7 +296,11 @@ def _no_plugin(name: str, facts: Facts) -> Finding:
 
 
 def _mount_failed(name: str, error: str, facts: Facts) -> Finding:
-    text = error.lower()
+    text, answer = error.lower(), facts.maybe_text("nfs_server", name)
+    if answer is not None:
+        error += (
+            ". An NFS server answers pods there" if answer == "ok" else f". No NFS server answers pods there: {answer}"
+        )
     if "helper" in text or "mount.nfs" in text or "bad option; for several filesystems" in text:
         remedy = f"On {name}: install nfs-common (Debian, Ubuntu) or nfs-utils (RHEL, SUSE)"
         return failed(f"it has no mount helper for NFS: {error}", "nfs-helper", remedy, Who.CLUSTER_ADMIN)
@@ -305,7 +309,7 @@ def _mount_failed(name: str, error: str, facts: Facts) -> Finding:
     if "multi-attach" in text or "already exclusively attached" in text:
         remedy = "Set storage.shared_class to a class of files (NFS, CephFS, EFS, Azure Files ...)"
         return failed(f"block storage, attached elsewhere: {error}", "block-storage", remedy, Who.STORAGE)
-    if any(word in text for word in ("access denied", "timed out", "no route", "connection refused")):
+    if any(word in text for word in _NOT_SERVED) or answer not in (None, "ok"):
         return failed(
             f"the server does not serve it: {error}",
             "export",
@@ -313,6 +317,10 @@ def _mount_failed(name: str, error: str, facts: Facts) -> Finding:
             Who.STORAGE,
         )
     return failed(f"it cannot be mounted: {error}", "mount", f"kubectl get events, of the pod on {name}", Who.STORAGE)
+
+
+_NOT_SERVED: Final = ("access denied", "timed out", "no route", "connection refused")
+"""What mounting says where the server does not want to, or is not there."""
 
 
 def _not_written(error: str) -> Finding:
@@ -371,7 +379,7 @@ CHECKS: Final = (
         title="The volume that everybody shares",
         row=_ROW,
         severity=Verdict.FAIL,
-        needs=("shared_volume_trial", "csi_nodes", "csi_plugin_pods", "nodes[].taints"),
+        needs=("shared_volume_trial", "nfs_server", "csi_nodes", "csi_plugin_pods", "nodes[].taints"),
         expected="what one node writes is read on every node, by a user who is not root",
         rules="pass: read on all nodes; warn: only root can write, or slow; fail: any node cannot; unknown: only one node",
         disables=("shared-data",),

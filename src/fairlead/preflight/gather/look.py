@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
+from fairlead.preflight.gather import nfs
 from fairlead.preflight.gather.reach import Ask, Seen, connection_word, look_up, name_word, reach
 from fairlead.preflight.gather.registry import Wanted, asked
 from fairlead.preflight.gather.services import result_of
@@ -25,9 +26,9 @@ from fairlead.runtime.settings import environment
 
 PORT: Final = 8479
 LARGE_BYTES: Final = 6000
+"""More than one packet of any usual size, jumbo frames apart: a path that loses large ones shows."""
 _MORE_ECHOES: Final = 2
 """The fastest counts: a slow way is slow each time, a busy node now and then."""
-"""More than one packet of any usual size, jumbo frames apart: a path that loses large ones shows."""
 _NVIDIA: Final = "0x10de"
 _GPU_CLASSES: Final = ("0x0300", "0x0302")
 _BRIDGE_CLASS: Final = "0x0680"
@@ -61,6 +62,8 @@ class Orders(Struct, frozen=True, kw_only=True):
     """The agent's connection, to be held."""
     registry: Wanted | None = None
     """An image to ask a registry for."""
+    nfs: str = ""
+    """A file server: its name or address."""
     patience: float = _PATIENCE
     """For each name and each connection to a peer."""
 
@@ -102,18 +105,21 @@ class Looked(Struct, frozen=True, kw_only=True):
     """Those of them that are split into instances."""
     stream: Held | None = None
     registry: dict[str, Any] | None = None
+    nfs: str | None = None
+    """Whether the file server answers: `ok` or what went wrong."""
     free_disk_bytes: int | None = None
     api_host: str | None = None
 
 
 async def look(orders: Orders) -> Looked:
     """Look at everything that is asked for, side by side."""
-    (seen, found), named, linked, registry, stream = await asyncio.gather(
+    (seen, found), named, linked, registry, stream, file_server = await asyncio.gather(
         _asked(orders),
         asyncio.gather(*(_look_up(name, orders.patience) for name in orders.names)),
         asyncio.gather(*(_link(peer, orders.patience) for peer in orders.peers.values())),
         _registry(orders.registry),
         _held(orders.stream),
+        _file_server(orders),
     )
     servers, search, ndots = resolver(_text(_RESOLV))
     gpus, switches = devices(Path("/sys/bus/pci/devices"))
@@ -131,6 +137,7 @@ async def look(orders: Orders) -> Looked:
         mig_enabled_devices=split_devices(Path("/proc/driver/nvidia/capabilities")),
         registry=registry,
         stream=stream,
+        nfs=file_server,
         driver=driver_version(_text(Path("/proc/driver/nvidia/version"))),
         free_disk_bytes=_free_disk(),
         api_host=environment().get("KUBERNETES_SERVICE_HOST"),
@@ -156,6 +163,10 @@ async def _is_found(query: Ask) -> bool | None:
 
 async def _held(stream: Stream | None) -> Held | None:
     return None if stream is None else await hold(stream)
+
+
+async def _file_server(orders: Orders) -> str | None:
+    return await nfs.answers(orders.nfs, orders.patience) if orders.nfs else None
 
 
 async def _registry(wanted: Wanted | None) -> dict[str, Any] | None:

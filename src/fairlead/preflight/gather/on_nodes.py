@@ -127,12 +127,12 @@ def _orders(config: Config, ca: str, found: Facts, names: Sequence[str], once: O
     if host := found["cluster"].get("kubernetes_service_ip"):
         everywhere |= asks.api_requests(config, host)
     everywhere.pop(f"{asks.EGRESS}charts", None)  # Helm asks for the chart, from where the command runs
-    wanted = asks.names_of(config)
+    wanted, file_server = asks.names_of(config), config.storage.nfs.partition(":")[0]
 
     def of(node: str) -> Orders:
         if names and node == names[0]:
-            return replace(once, requests=everywhere | once.requests, names=wanted)
-        return Orders(requests=everywhere, names=wanted)
+            return replace(once, requests=everywhere | once.requests, names=wanted, nfs=file_server)
+        return Orders(requests=everywhere, names=wanted, nfs=file_server)
 
     return of
 
@@ -208,6 +208,8 @@ def _seen(node: str, probed: Probed, looked: Looked, config: Config, found: Fact
                 way["hosts_seen"] = sorted({*way.get("hosts_seen", ()), host})
     _of_api(looked, found)
     _of_stream(looked, found)
+    if looked.nfs is not None:
+        found.setdefault("nfs_server", {})[node] = looked.nfs
     if looked.registry is not None:
         found["registry"] = looked.registry
     if (wrote := looked.requests.get(asks.REMOTE_WRITE)) is not None:

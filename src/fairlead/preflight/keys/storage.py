@@ -23,6 +23,7 @@ shared_volume_trial.root_only | flag=false | only root could write | N: second t
 shared_volume_trial.read_on.<node> | word | same_content, other_content, denied, missing, timeout | N
 shared_volume_trial.appended_on.<node> | word=not tried | ok where the reader wrote back, else why not | N
 shared_volume_trial.mount_failed_on.<node> | message | what the kubelet said | A: events
+nfs_server.<node> | word=not tried | whether the server of storage.nfs answers pods there: ok, no-nfs, dns, refused, timeout ... | N: NFS's call that does nothing
 shared_volume_trial.seconds_until_seen | number=not judged | longest wait until a write was seen elsewhere | N
 system_volume_trial.claim_phase_before_pod | word | phase while no pod used it | A
 system_volume_trial.claim_phase_after_pod | word | phase with a pod | A

@@ -1,0 +1,79 @@
+"""A real NFS server that needs no kernel's: Debian's Ganesha, and libnfs's programs as its clients."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.parts.apiserver import stop
+from tests.parts.debian import program
+
+PROGRAMS = (("ganesha.nfsd", "nfs-ganesha", "nfs-ganesha-vfs"), ("nfs-cp", "libnfs-utils"))
+_SETTINGS = """
+NFS_CORE_PARAM {{
+  Protocols = 4;
+  Bind_addr = {host};
+  NFS_Port = {port};
+  Enable_NLM = false;
+  Enable_RQUOTA = false;
+}}
+NFSv4 {{
+  Graceless = true;
+  RecoveryRoot = {folder}/recovery;
+}}
+EXPORT {{
+  Export_Id = 1;
+  Path = {folder}/data;
+  Pseudo = /data;
+  Access_Type = RW;
+  Squash = No_Root_Squash;
+  SecType = sys;
+  FSAL {{ Name = VFS; }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class NfsServer:
+    """It runs. `data`: the folder that it exports as /data."""
+
+    host: str
+    port: int
+    data: Path
+
+    def url(self, name: str) -> str:
+        """A file there, as libnfs's programs name it."""
+        return f"nfs://{self.host}/data/{name}?version=4&nfsport={self.port}"
+
+
+@contextmanager
+def nfs_server(folder: Path, host: str, port: int) -> Iterator[NfsServer]:
+    """Give a server at that address of this machine. Raises: Unavailable, RuntimeError."""
+    server, _ = (program(*words) for words in PROGRAMS)
+    for name in ("data", "recovery"):
+        (folder / name).mkdir(parents=True)
+    (folder / "ganesha.conf").write_text(_SETTINGS.format(host=host, port=port, folder=folder))
+    log = folder / "ganesha.log"
+    command = [server, "-F", "-f", folder / "ganesha.conf", "-p", folder / "pid", "-L", log]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait(process, (host, port), log)
+        yield NfsServer(host, port, folder / "data")
+    finally:
+        stop([process])
+
+
+def _wait(process: subprocess.Popen[bytes], at: tuple[str, int], log: Path) -> None:
+    end = time.monotonic() + 60
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(at) == 0:
+                return
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"Ganesha does not serve: {log.read_text()[-800:] if log.exists() else ''}")
+        time.sleep(0.05)
