@@ -5,9 +5,7 @@ The kernel of a test machine need not know network file systems for it. GlusterF
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 from tests.parts.apiserver import free_ports, stop
 from tests.parts.cluster.machines import Machine
 from tests.parts.debian import program
+from tests.parts.listening import wait
 
 PROGRAMS = (("glusterfsd", "glusterfs-server"), ("glusterfs", "glusterfs-client"))
 _BRICK = """
@@ -73,18 +72,7 @@ def brick(folder: Path, host: str) -> Iterator[Brick]:
     (folder / "client.vol").write_text(_CLIENT.format(**place))
     process = subprocess.Popen([server, "-N", "-f", folder / "brick.vol", "-l", folder / "brick.log"])
     try:
-        _wait(process, (host, port), folder / "brick.log")
+        wait(process, (host, port), folder / "brick.log")
         yield Brick(folder, folder / "data", folder / "client.vol")
     finally:
         stop([process])
-
-
-def _wait(process: subprocess.Popen[bytes], at: tuple[str, int], log: Path) -> None:
-    end = time.monotonic() + 60
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(at) == 0:
-                return
-        if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"GlusterFS does not serve: {log.read_text()[-800:]}")
-        time.sleep(0.05)

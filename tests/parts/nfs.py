@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from tests.parts.apiserver import stop
 from tests.parts.debian import program
+from tests.parts.listening import wait
 
 PROGRAMS = (("ganesha.nfsd", "nfs-ganesha", "nfs-ganesha-vfs"), ("nfs-cp", "libnfs-utils"))
 _SETTINGS = """
@@ -62,18 +61,7 @@ def nfs_server(folder: Path, host: str, port: int) -> Iterator[NfsServer]:
     command = [server, "-F", "-f", folder / "ganesha.conf", "-p", folder / "pid", "-L", log]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait(process, (host, port), log)
+        wait(process, (host, port), log)
         yield NfsServer(host, port, folder / "data")
     finally:
         stop([process])
-
-
-def _wait(process: subprocess.Popen[bytes], at: tuple[str, int], log: Path) -> None:
-    end = time.monotonic() + 60
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(at) == 0:
-                return
-        if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"Ganesha does not serve: {log.read_text()[-800:] if log.exists() else ''}")
-        time.sleep(0.05)

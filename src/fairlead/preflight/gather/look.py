@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct, field
 
 from fairlead.preflight.gather import nfs
-from fairlead.preflight.gather.reach import Ask, Seen, connection_word, look_up, name_word, reach
+from fairlead.preflight.gather.reach import Ask, Seen, exchange_word, look_up, name_word, reach
 from fairlead.preflight.gather.registry import Wanted, asked
 from fairlead.preflight.gather.services import result_of
 from fairlead.preflight.gather.stream import Held, Stream, hold
@@ -277,12 +277,8 @@ async def _echo(host: str, port: int, size: int, patience: float) -> str:
                 return "ok" if await reader.readexactly(size) == sent else "other content"
             finally:
                 writer.close()
-    except TimeoutError:
-        return "timeout"
-    except asyncio.IncompleteReadError:
-        return "cut"
-    except OSError as error:
-        return connection_word(error)
+    except (OSError, EOFError) as error:
+        return exchange_word(error)
 
 
 async def _look_up(name: str, patience: float) -> Name:

@@ -7,7 +7,7 @@ import secrets
 import struct
 from typing import Final
 
-from fairlead.preflight.gather.reach import connection_word
+from fairlead.preflight.gather.reach import exchange_word
 
 PORT: Final = 2049
 _CALL: Final = struct.Struct(">I10I")
@@ -31,11 +31,7 @@ async def answers(host: str, patience: float, port: int = PORT) -> str:
                 _, same, is_answer, refused, *_, end = _ANSWER.unpack(await reader.readexactly(_ANSWER.size))
             finally:
                 writer.close()
-    except TimeoutError:
-        return "timeout"
-    except asyncio.IncompleteReadError:
-        return "cut"
-    except OSError as error:
-        return connection_word(error)
+    except (OSError, EOFError) as error:
+        return exchange_word(error)
     is_nfs = (same, is_answer, refused) == (number, 1, 0) and end in (_DONE, _OTHER_VERSION)
     return "ok" if is_nfs else "no-nfs"

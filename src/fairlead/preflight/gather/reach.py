@@ -265,6 +265,13 @@ def name_word(error: OSError) -> str:
     return "nxdomain" if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA) else "servfail"
 
 
+def exchange_word(error: OSError | EOFError) -> str:
+    """What went wrong while bytes went to and fro: timeout, cut, else as with a connection."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    return "cut" if isinstance(error, EOFError) else connection_word(error)
+
+
 def connection_word(error: OSError) -> str:
     """What went wrong with a connection: refused, timeout, unreachable, reset, else the system's words."""
     inner = re.search(r"\[Errno (\d+)\]", str(error))  # of several addresses each failed
