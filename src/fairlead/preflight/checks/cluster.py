@@ -198,7 +198,7 @@ def _release(facts: Facts) -> Finding | None:
                 f"Run fairlead install, which takes it up; by hand: helm rollback -n {namespace} {name} (uninstall if it is the first)",
                 Who.YOU,
             )
-        if removed := release.texts_or_none("removed_apis"):
+        if removed := release.texts("removed_apis"):
             return failed(
                 f"the Helm release {namespace}/{name} holds {listed(removed)}, which is not served any more",
                 "removed-api",

@@ -50,8 +50,8 @@ def charts(facts: Facts, config: Config) -> Finding:
 def product_images(facts: Facts, config: Config) -> Finding:
     """Pods ask the registry for one layer and follow where it leads; registry-pull says whether the nodes' runtimes can, too.
 
-    - dns, tcp, proxy, tls: the first step that did not work. Where TLS alone is what pods do not trust, and the nodes' runtimes, which are
-      the ones that pull, do, it is a warning.
+    - dns, tcp, proxy, tls: the first step that did not work. Where pods do not trust the registry and the runtimes of the nodes, which are
+      the ones that pull, do, it says so: that risk can be accepted.
     - blob-host: the registry answers, and sends layers from another host, which is blocked.
     - http: it answers with an error.
     - block-page: something between answers in its place.
@@ -61,9 +61,7 @@ def product_images(facts: Facts, config: Config) -> Finding:
     found = _judged("product-images", facts, config, _of_registry)
     pulls = {facts.maybe_text("runtime_pull", node) for node in facts.maybe_keys("runtime_pull")}
     if found.verdict is Verdict.FAIL and found.cause == "tls" and pulls == {"ok"}:
-        return replace(
-            found, verdict=Verdict.WARN, seen=f"{found.seen}. The runtimes of all nodes pull from there all the same"
-        )
+        return replace(found, seen=f"{found.seen}. The runtimes of all nodes pull from there all the same")
     return found
 
 

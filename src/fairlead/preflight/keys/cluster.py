@@ -39,7 +39,7 @@ api_services[].message | message | why it is not | A: apiservices
 helm_releases[].name | name | release of an earlier installation | A: secrets with owner=helm of our namespace, else unknown
 helm_releases[].namespace | namespace | its namespace | A: the same
 helm_releases[].status | word | deployed, failed, pending-install, pending-upgrade, uninstalling | A: the same
-helm_releases[].removed_apis[] | name=none | GROUP/VERSION KIND in its manifest that is not served any more | A: the same, against discovery
+helm_releases[].removed_apis[] | name | GROUP/VERSION KIND in its manifest that is not served any more | A: the same, against discovery
 cluster.name | cluster | for people | W: kubeconfig
 cluster.kubernetes_service_ip | address | address of the Service `kubernetes` | A: get it
 cluster.service_cidr | address | range of Services | A: servicecidrs, network operator's object, else refused out-of-range Service's message
