@@ -6,6 +6,7 @@ RUNTIME := $(VENV)/.runtime
 DEV     := $(VENV)/.dev
 PAGES   := src/fairlead/server/web/index.html
 WEB_IN  := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+unexport PYTHONDONTWRITEBYTECODE # where it is set, each process compiles all sources anew
 PIP     := $(BIN)/pip install -q --disable-pip-version-check --no-input -c constraints.txt
 
 .PHONY: help up down cluster cluster-down test check image bench gen format web

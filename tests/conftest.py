@@ -1,12 +1,16 @@
 """How the tests are shared out among workers (`make test` runs a few side by side: many tests wait more than they work).
 
 A file's tests stay together, in order, since they share what the file started. All that use the installed product on the
-real cluster are one group, for it is installed once; the longest groups come first, so that none of them ends alone.
+real cluster are one group, for it is installed once; those of preflight there are another, and so is the rest: each group
+has a real cluster. The longest come first, so that none of them ends alone.
 """
 
 from __future__ import annotations
 
 import functools
+import os
+import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,7 +20,10 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] 
 settings.register_profile("fairlead", deadline=None)  # a busy machine is no fault of what is tested
 settings.load_profile("fairlead")
 ROOT = Path(__file__).parents[1]
-FIRST = ("installed", "simulation", "real_cluster", "kubernetes")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile all sources anew
+sys.dont_write_bytecode = False
+os.environ.setdefault("GOGC", "400")  # for API servers, kubelets and their like: memory is there, cores are not
+FIRST = ("installed", "preflight_there", "real_cluster", "simulation", "kubernetes")
 """Groups that take minutes, longest first: names of folders, or what the real cluster is used for."""
 
 LAST = "web"
@@ -41,11 +48,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: _turn(item.path))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which groups took longest: what a worker has to do alone decides when all have ended."""
+    took: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                took[_group(ROOT / report.nodeid.partition("::")[0])] += int(1000 * report.duration)
+    if sum(took.values()) >= _WORTH_TELLING:
+        longest = ", ".join(f"{group} {thousandths // 1000}" for group, thousandths in took.most_common(12))
+        terminalreporter.write_line(f"seconds: {longest}; all {sum(took.values()) // 1000}")
+
+
+_WORTH_TELLING = 60_000
+
+
 @functools.cache
 def _group(path: Path) -> str:
     if path.parent.name != "realcluster":
         return "/".join(path.parts[-2:])
-    return "installed" if "installed: Installed" in path.read_text() else "real_cluster"
+    if "installed: Installed" in path.read_text():
+        return "installed"
+    return "preflight_there" if path.name.startswith("test_preflight") else "real_cluster"
 
 
 def _turn(path: Path) -> int:

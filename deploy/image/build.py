@@ -8,6 +8,7 @@ root and dated by the commit. Needs: mmdebstrap, and Python packages from the re
 from __future__ import annotations
 
 import argparse
+import csv
 import gzip
 import hashlib
 import io
@@ -54,7 +55,7 @@ LEFT_OUT = (
         "etc/apt/",
         "etc/cron.daily/",
     ),
-    *("etc/logrotate.d/", "etc/resolv.conf", "etc/hostname", "etc/machine-id", "dev/", "boot/", f"{SITE}/bin/"),
+    *("etc/logrotate.d/", "etc/resolv.conf", "etc/hostname", "etc/machine-id", "dev/", "boot/"),
 )
 """Paths that nothing in the image reads, or that say where it was built."""
 DEBIAN = "var/lib/dpkg/status.d/"
@@ -167,12 +168,19 @@ def _root(folder: Path, date: int) -> None:
 
 
 def _slim(site: Path) -> None:
-    """Without tests of others and sources of compiled parts."""
+    """Without tests of others, sources of compiled parts, and commands, which name the Python that fetched them. RECORD lists what is
+    left."""
+    shutil.rmtree(site / "bin", ignore_errors=True)
     for path in sorted(site.rglob("*"), reverse=True):
         if path.is_dir() and path.name == "tests" and path.parent != site:
             shutil.rmtree(path)
         elif path.is_file() and path.suffix in SOURCES:
             path.unlink()
+    for record in site.glob("*.dist-info/RECORD"):
+        lines = csv.reader(record.read_text().splitlines())
+        there = [line for line in lines if (site / line[0]).exists()]
+        with record.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(there)
 
 
 def _layers(root: Path, date: int) -> list[bytes]:

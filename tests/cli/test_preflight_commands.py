@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from fairlead.cli.main import run
@@ -148,3 +149,28 @@ def test_the_configuration_is_explained_shown_and_checked(tmp_path: Path, capsys
     assert "ca_bundle cannot be read" in capsys.readouterr().err
     file.write_text("accept: {dnss: known}\n", encoding="utf-8")
     assert run(["config", "check", str(file)]) == 2
+
+
+def test_what_a_finding_means_is_said_without_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["preflight", "explain", "registry-pull#auth"]) == 0
+    told = capsys.readouterr().out
+    assert ("the pull secret is missing" in told, "rate" in told.partition("auth\n")[2]) == (True, False)
+    for code, check in BY_CODE.items():
+        assert run(["preflight", "explain", code, "-o", "json"]) == 0
+        assert set(json.loads(capsys.readouterr().out)["causes"]) == set(check.causes)
+    assert run(["preflight", "explain", "gpu-drivr"]) == 2
+    assert "gpu-driver" in capsys.readouterr().err
+    assert run(["preflight", "explain", "gpu-driver#nothing"]) == 2
+    assert "no-driver" in capsys.readouterr().err
+
+
+def test_editors_are_told_the_keys_and_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "schema"]) == 0
+    valid = Draft202012Validator(json.loads(capsys.readouterr().out))
+    assert run(["config", "example"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    whole = YAML(typ="safe").load("\n".join(line.removeprefix("# ") for line in lines if not line.startswith("# #")))
+    assert whole["prometheus"]["mode"] == "bundled"
+    assert not list(valid.iter_errors(whole))
+    wrong = {"prometheus": {"mode": "grafana"}, "registri": {}, "production": "yes"}
+    assert {".".join(map(str, each.path)) for each in valid.iter_errors(wrong)} == {"prometheus.mode", "", "production"}

@@ -172,6 +172,20 @@ def test_a_connected_cluster_is_heard_from_while_nothing_happens(up: Cli) -> Non
     assert re.search(r"Connected\s+\S+\s+\d+ s", up.ok("cluster", "list")), up.ok("cluster", "list")
 
 
+def test_more_quota_than_there_are_gpus_is_said_and_stays(up: Cli) -> None:
+    done = up.run("project", "create", "greedy", "--gpus", "100")
+    assert (done.returncode, "guaranteed 102 GPUs together and it has 4" in done.stderr) == (0, True), done.stderr
+    done = up.run("project", "update", "greedy", "--gpus", "1")
+    assert (done.returncode, "together" in done.stderr) == (0, False), done.stderr
+    up.ok("project", "delete", "greedy")
+
+
+def test_who_holds_the_gpus_of_a_node_is_listed(up: Cli) -> None:
+    up.ok("submit", "holder", "-p", "team", "-i", "x", "-g", "1", "--wait", "--", "sleep", "100")
+    up.until("node", "list", told="team/holder")
+    up.ok("delete", "holder")
+
+
 def test_a_cordoned_node_takes_no_new_work_until_it_is_uncordoned(up: Cli) -> None:
     name = up.ok("node", "list", "-o", "name").strip()
     up.ok("submit", "before", "-p", "team", "-i", "x", "--wait", "--", "sleep", "100")

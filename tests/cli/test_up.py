@@ -64,6 +64,14 @@ def test_a_second_up_on_the_same_data_finds_the_first(fresh: Cli) -> None:
     assert (refused.returncode, "Another `fairlead up` runs" in refused.stderr) == (1, True)
 
 
+def test_a_clusters_secret_is_shown_when_it_is_made_and_when_it_is_renewed_and_never_else(fresh: Cli) -> None:
+    fresh.ok("up", "--port", "0")
+    made, renewed = fresh.json("cluster", "create", "berlin"), fresh.json("cluster", "secret", "berlin")
+    assert (made["uuid"], made["url"]) == (renewed["uuid"], renewed["url"])
+    assert made["client_secret"] != renewed["client_secret"]
+    assert not any(each.get("client_secret") for each in fresh.json("cluster", "list"))
+
+
 def test_other_machines_are_let_in_only_over_tls(fresh: Cli) -> None:
     done = fresh.run("up", "--foreground", "--host", "0.0.0.0")
     assert (done.returncode, "--tls-cert" in done.stderr) == (2, True)

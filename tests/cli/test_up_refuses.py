@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.cli.conftest import Cli
+from tests.parts import certificates
+from tests.parts.certificates import Leaf
 
 from fairlead.cli.local import process
 from fairlead.runtime.errors import Unreachable
@@ -79,6 +81,14 @@ def test_options_that_cannot_be_are_wrong_use(
 ) -> None:
     done = fresh.run("up", "--port", "0", *mode, *words)
     assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
+def test_a_host_that_is_not_this_machine_is_not_called_taken(fresh: Cli) -> None:
+    certificates.write(fresh.data, {"here": Leaf("here")})
+    pair = ("--tls-cert", str(fresh.data / "here.crt"), "--tls-key", str(fresh.data / "here.key"))
+    done = fresh.run("up", "--host", "192.0.2.1", "--port", "0", *pair)
+    assert (done.returncode, "an address of this machine" in done.stderr) == (1, True), done.stderr
+    assert _left(fresh.data) == []
 
 
 def test_a_second_up_looks_at_its_options(fresh: Cli) -> None:

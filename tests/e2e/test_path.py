@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from random import Random
 from typing import Any
@@ -11,7 +12,10 @@ from tests.e2e.path import ROLES, Path
 from tests.parts.apiserver import ApiServer
 
 from fairlead.kube.client import Client
-from fairlead.objects import kinds
+from fairlead.objects import fields, kinds
+from fairlead.objects.meta import ObjectMeta
+from fairlead.objects.pod import Container, Pod, PodSpec, ResourceRequirements
+from fairlead.runtime.errors import NotFound
 
 
 async def test_a_training_completes_and_its_log_is_read(path: Path) -> None:
@@ -70,6 +74,53 @@ async def test_a_borrower_makes_room_for_the_owner_and_is_told_for_whom(path: Pa
     assert "asked" in str(evicted[0]["history"])
     explained = await path.call("GET", f"/api/fairlead/v1/workloads/{evicted[0]['id']}/explain")
     assert "gpu" in json.dumps(explained).lower()
+
+
+async def test_pods_that_others_made_are_listed_explained_and_gone_with_them(path: Path) -> None:
+    await path.project("hand", 1)
+    for name, gpus in (("by-hand", 1), ("too-large", 9)):
+        await _made(path, name, gpus)
+    runs, waits = [
+        await _listed(path, name, phase) for name, phase in (("by-hand", "Running"), ("too-large", "Pending"))
+    ]
+    assert (runs["type"], runs["projectName"], runs["allocatedGpus"], runs["source"]) == (
+        "Pod",
+        "hand",
+        1,
+        "Kubernetes",
+    )
+    assert [p["name"] for p in await path.pods(runs["id"])] == ["by-hand"]
+    explained = await path.call("GET", f"/api/fairlead/v1/workloads/{waits['id']}/explain")
+    assert (explained["result"], bool(explained["reasons"])) == ("waiting", True)
+    assert waits["phaseMessage"] == explained["reasons"][0]["message"]
+    for name in ("by-hand", "too-large"):
+        await path.roles.client.delete(kinds.POD, name, "runai-hand")
+    async with asyncio.timeout(90):
+        while (await path.call("GET", "/api/v1/workloads"))["workloads"]:  # noqa: ASYNC110  # lists have no event
+            await asyncio.sleep(0.1)
+
+
+async def _made(path: Path, name: str, gpus: int) -> None:
+    """A pod of the project `hand`, as `kubectl run` makes it."""
+    amounts: dict[str, Any] = {fields.GPU_RESOURCE: str(gpus)}
+    resources = ResourceRequirements(requests=amounts, limits=amounts)
+    container = Container(name="c", image="any", command=("sleep", "300"), resources=resources)
+    pod = Pod(metadata=ObjectMeta(name=name), spec=PodSpec(containers=(container,), scheduler_name="fairlead"))
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(NotFound):  # its namespace is being made
+                await path.roles.client.create(kinds.POD, pod, "runai-hand")
+                return
+            await asyncio.sleep(0.1)
+
+
+async def _listed(path: Path, name: str, phase: str) -> Any:
+    async with asyncio.timeout(90):
+        while True:
+            listed = {w["name"]: w for w in (await path.call("GET", "/api/v1/workloads"))["workloads"]}
+            if name in listed and listed[name]["phase"] == phase and (phase != "Pending" or listed[name]["reasons"]):
+                return listed[name]
+            await asyncio.sleep(0.1)
 
 
 async def test_a_deleted_workload_is_gone_with_its_pods(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import io
@@ -79,6 +80,16 @@ def test_nothing_in_it_raises_rights_or_says_where_it_was_built(archive: Path) -
                 file = layer.extractfile(info)
                 assert file is not None
                 assert root not in file.read(), info.name
+
+
+def test_what_was_installed_names_nothing_that_is_not_there(archive: Path) -> None:
+    """A command that was left out would stand there by a digest of the path of the Python that built it."""
+    files = _files(archive)
+    records = {name: content.decode() for name, (_, content) in files.items() if name.endswith(".dist-info/RECORD")}
+    assert len(records) > 10
+    for name, text in records.items():
+        listed = {f"{Path(name).parents[1]}/{line[0]}" for line in csv.reader(text.splitlines())}
+        assert listed - files.keys() == set(), name
 
 
 def test_the_same_inputs_give_the_same_bytes(archive: Path, tmp_path: Path) -> None:

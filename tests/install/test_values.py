@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from fairlead.install.values import is_openshift, recorded, values_of
-from fairlead.preflight.config import PROMETHEUS_TAG, Config, config_keys, config_of
+from fairlead.install.values import as_used, is_openshift, not_used, recorded, values_of
+from fairlead.preflight.config import PROMETHEUS_TAG, Config, config_keys, config_of, images_inside
 from fairlead.preflight.facts import Facts
 from fairlead.runtime.errors import Invalid
 
@@ -22,6 +22,7 @@ WHOLE: dict[str, Any] = {
     "production": True,
     "ca_bundle": "/ca.pem",
     "openshift": "on",
+    "create_namespaces": False,
     "podSecurityPolicy": "off",
     "control_plane": {
         "url": "https://fairlead.example.com",
@@ -29,7 +30,12 @@ WHOLE: dict[str, Any] = {
         "token_secret": "agent",
         "server_secret": "server",
     },
-    "registry": {"host": "registry.example.com:5000", "pull_secret": "pull", "local_images": True},
+    "registry": {
+        "host": "registry.example.com:5000",
+        "mirrors": ["mirror.example.com"],
+        "pull_secret": "pull",
+        "local_images": True,
+    },
     "images": {"tag": "1.2.3", "digest": "sha256:" + "0" * 64},
     "proxy": {"https": "http://proxy.example.com:3128", "no_proxy": "corp.example", "credentials_secret": "agent"},
     "system_nodes": {"label": "example.com/system"},
@@ -123,9 +129,10 @@ def test_the_runtime_class_that_a_pod_needed_for_its_gpu_is_the_agents_and_that_
     def node(runtime_class: str | None) -> Facts:
         return Facts({"nodes": [{"name": "g1", "gpu_pod": {"ran": True, "runtime_class": runtime_class}}]})
 
-    assert values_of(Config(), node("nvidia"))["node"] == {"runtimeClassName": "nvidia"}
+    assert values_of(Config(), node("nvidia"))["node"]["runtimeClassName"] == "nvidia"
     assert values_of(Config(), node("nvidia"))["gpu"] == {"runtimeClass": "nvidia"}
-    assert values_of(Config(), node(None))["node"] == values_of(Config(), node(None))["gpu"] == {}
+    assert "runtimeClassName" not in values_of(Config(), node(None))["node"]
+    assert values_of(Config(), node(None))["gpu"] == {}
 
 
 def test_what_is_kept_in_the_cluster_is_what_was_chosen_and_every_risk_taken() -> None:
@@ -136,6 +143,68 @@ def test_what_is_kept_in_the_cluster_is_what_was_chosen_and_every_risk_taken() -
         "accept": {"dns": "no names here", "system-nodes": "one node until March"},
     }
     assert config_of(kept).accept == kept["accept"]
+
+
+def test_images_are_named_in_the_mirror_that_holds_copies() -> None:
+    registry = {"host": "gcr.io/run-ai-prod", "mirrors": ["mirror.corp.example/copies", "other.corp.example"]}
+    values = values_of(config_of({"registry": registry}), INSIDE)
+    assert values["image"]["repository"] == "mirror.corp.example/copies/fairlead"
+    assert values["prometheus"]["image"]["repository"] == "mirror.corp.example/copies/prometheus"
+    assert images_inside(config_of({"registry": registry}))[0].startswith("mirror.corp.example/copies/fairlead:")
+
+
+@pytest.mark.parametrize(
+    ("chart", "place"),
+    [("", ""), ("./fairlead.tgz", ""), ("oci://ghcr.io/fairlead/chart", "oci://ghcr.io/fairlead/chart")],
+)
+def test_what_is_judged_is_the_chart_that_is_used(chart: str, place: str) -> None:
+    used = as_used(config_of({"control_plane": {"cluster": "c"}}), chart)
+    assert used.egress.charts == place
+    assert set(not_used(used)) == (set() if place else {"egress-charts"})
+
+
+def test_without_a_cluster_id_no_control_plane_is_needed() -> None:
+    assert set(not_used(Config())) == {"egress-control-plane", "control-plane"}
+    assert "control_plane.cluster is not set" in not_used(Config())["control-plane"]
+    assert not_used(config_of({"control_plane": {"url": ""}})) == {}, "its own check says so"
+
+
+@pytest.mark.parametrize("key", ["https", "http"])
+def test_the_password_of_a_proxy_is_neither_kept_nor_put_into_values(key: str) -> None:
+    proxy = {key: "http://bob:geh@im@proxy.example.com:3128"}
+    kept = recorded(config_of({"proxy": proxy}), {})
+    assert kept["proxy"] == {key: "http://proxy.example.com:3128"}
+    with pytest.raises(Invalid) as refused:
+        values_of(config_of({"proxy": proxy}), INSIDE)
+    assert "geh" not in f"{refused.value} {refused.value.hint}"
+    assert "proxy.credentials_secret" in refused.value.hint
+    there = values_of(config_of({**WHOLE, "proxy": {**proxy, "credentials_secret": "agent"}}), INSIDE)
+    assert "geh" not in json.dumps(there)
+    assert there["agent"]["proxy"] == "http://proxy.example.com:3128"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "secret"),
+    [
+        ("control_plane", "url", "control_plane.token_secret"),
+        ("prometheus", "url", "prometheus.token_secret"),
+        ("remote_write", "url", "remote_write.token_secret"),
+        ("oidc", "issuer", "oidc.client_secret"),
+        ("registry", "host", "registry.pull_secret"),
+    ],
+)
+def test_an_address_with_a_password_is_refused_with_the_secret_to_use(section: str, key: str, secret: str) -> None:
+    for user in ("bob:geheim", "geheim"):
+        address = f"{user}@host.example" if section == "registry" else f"https://{user}@host.example/a@b"
+        with pytest.raises(Invalid) as refused:
+            config_of({section: {key: address}})
+        assert f"{section}.{key}" in str(refused.value)
+        assert secret in refused.value.hint
+        assert "geheim" not in f"{refused.value} {refused.value.hint}"
+    with pytest.raises(Invalid) as refused:
+        config_of({"proxy": {"https": "http://bob:geh/eim@proxy.example.com:3128"}})
+    assert "eim" not in f"{refused.value} {refused.value.hint}"
+    assert config_of({"remote_write": {"url": "https://host.example/a@b"}}).remote_write.url.endswith("a@b")
 
 
 def test_the_image_of_prometheus_that_nodes_must_have_is_that_of_the_chart() -> None:

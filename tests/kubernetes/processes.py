@@ -29,7 +29,7 @@ def until(look: Callable[[], Any], patience: float = PATIENCE) -> Any:
             return found
         now = time.monotonic()
         assert now < end, "it did not come"
-        time.sleep(max(0.1, now - began))
+        time.sleep(max(0.2, now - began))
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Cluster:
 
     def start(self, role: str, **env: str) -> Process:
         """Start one more process of that role; returns at once."""
-        file = self.folder / "settings.yaml"
+        file = self.folder / f"settings-{len(self.processes)}.yaml"  # whoever was started before may be reading its own
         file.write_text(json.dumps(self.settings))
         (health,) = free_ports(1)
         log = self.folder / f"{role}-{len(self.processes)}.log"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
 import psutil
 import pytest
+from tests.howto import Reader, blocks, put
 from tests.kubernetes.conftest import CLOCK, NUMBERS, _transport
 from tests.kubernetes.processes import Process, processes, until
+from tests.kubernetes.test_preflight import LOCAL
 from tests.kubernetes.test_role_processes import Product, _a_node, _access_key, _agent_token, served_settings
 from tests.parts import certificates
 from tests.parts.apiserver import ApiServer, free_ports, stop
@@ -174,3 +177,30 @@ def test_an_address_in_an_exempt_range_is_reached_without_the_proxy(product: Ser
     with product.agent(url=f"https://127.0.0.1:{product.port}", **way) as agent:
         product.goes_the_whole_way("exempt")
         assert product.port in _dialled(agent)
+
+
+def test_a_secret_that_was_replaced_is_read_at_the_next_try(product: Served, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("not-the-secret")
+    with product.agent(secretFile=str(file)) as agent:
+        until(lambda: "fairlead cluster secret NAME" in agent.log.read_text())
+        file.write_text((product.cluster.folder / "secret").read_text())
+        product.goes_the_whole_way("replaced")
+
+
+LIST, LOOK = blocks("own-authority")
+
+
+def test_an_authority_of_ones_own_is_trusted_where_the_guide_has_it_named(product: Served, tmp_path: Path) -> None:
+    reader = Reader(tmp_path, product.cluster.folder / "kubeconfig", Product.environment(product))
+    own = {"https://fairlead.example.com": product.url}
+    assert PROJECT in reader.types(f"{put(LIST, own)}fairlead project list", {"corporate-ca.pem": str(product.ca)})
+    plain = reader.tries(LIST, {**own, " FAIRLEAD_CA_FILE=corporate-ca.pem": ""})
+    assert (plain.returncode != 0, "FAIRLEAD_CA_FILE names another authority" in plain.stderr) == (True, True)
+    (tmp_path / "other").mkdir()
+    certificates.write(tmp_path / "other", {"server": certificates.Leaf("localhost")})
+    for authority, verdict in ((product.ca, "pass"), (tmp_path / "other" / "ca.crt", "fail")):
+        config = {**LOCAL, "ca_bundle": str(authority), "control_plane": {"url": product.url}}
+        (tmp_path / "fairlead.yaml").write_text(json.dumps(config))
+        (found,) = json.loads(reader.tries(LOOK.strip() + " -o json").stdout)["checks"]
+        assert (found["verdict"], "localhost" in found["seen"]) == (verdict, verdict == "fail"), found

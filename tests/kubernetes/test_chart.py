@@ -6,13 +6,13 @@ No controller manager and no kubelet run here: pods of the chart are not started
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.howto import Reader, blocks
 from tests.parts.apiserver import ApiServer, api_server
 from tests.parts.build import Unavailable
 from tests.parts.helm import helm
@@ -222,8 +222,7 @@ def test_credentials_of_a_proxy_are_in_a_secret_and_nowhere_else(program: Helm) 
 def test_sign_in_with_a_provider_is_told_as_the_control_plane_reads_it(program: Helm, tmp_path: Path) -> None:
     """The settings of the chart are those of the program, and the secret is in the Secret that was named alone."""
     values = tmp_path / "oidc.yaml"
-    guide = (CHART.parents[1] / "docs/howto/sign-in-with-your-provider.md").read_text()
-    values.write_text(re.search(r"```yaml\n(.*?)```", guide, re.S)[1])  # type: ignore[index]  # it is there
+    values.write_text(blocks("sign-in-with-your-provider", "yaml")[0])
     more = "server.enabled=true,server.existingSecret=s,server.oidc.ca=PEM,server.oidc.proxy=http://p:3128"
     objects = program.objects("-f", str(values), "--set", more)
     (settings,) = (o["data"] for o in objects if o["metadata"]["name"] == "fairlead-settings")
@@ -248,6 +247,28 @@ def test_sign_in_with_a_provider_is_told_as_the_control_plane_reads_it(program: 
     assert (told.oidc.ca_file, settings["oidc-ca.crt"]) == (f"{mounts['settings']}/oidc-ca.crt", "PEM")
     plain = program.objects("--set", "server.enabled=true,server.existingSecret=s")
     assert "oidc" not in str(plain)
+
+
+def test_the_guide_to_sign_in_is_followed_on_a_release(audited: ApiServer, tmp_path: Path) -> None:
+    (typed,) = blocks("sign-in-with-your-provider")
+    reader = Reader(tmp_path, audited.write_kubeconfig(tmp_path / "kubeconfig"))
+    program = Helm(_helm(3), tmp_path, tmp_path / "kubeconfig")
+    words = (
+        "-n",
+        "fairlead",
+        "--create-namespace",
+        "--no-hooks",
+        "--set",
+        "server.enabled=true,server.existingSecret=s",
+    )
+    program.ok("install", "fairlead", str(CHART), *words)
+    (tmp_path / "oidc.yaml").write_text(blocks("sign-in-with-your-provider", "yaml")[0])
+    try:
+        reader.types(typed, {"SECRET": "not-told", "--reuse-values": "--reuse-values --no-hooks"})
+        settings = reader.types("kubectl -n fairlead get configmap fairlead-settings -o yaml")
+        assert ("https://id.example.com/realms/corp" in settings, "not-told" in settings) == (True, False)
+    finally:
+        program.ok("uninstall", "fairlead", "-n", "fairlead", "--no-hooks")
 
 
 def test_no_right_is_given_to_everything(program: Helm) -> None:

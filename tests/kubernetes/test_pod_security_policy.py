@@ -103,7 +103,8 @@ def test_where_the_kind_is_gone_nothing_of_it_is_rendered(tmp_path: Path) -> Non
 def bare() -> Iterator[ApiServer]:
     """It enforces policies, and has none."""
     try:
-        with api_server(version=OLDER, extra=("--enable-admission-plugins=PodSecurityPolicy",)) as server:
+        enforced = ("--enable-admission-plugins=PodSecurityPolicy",)
+        with api_server(version=OLDER, extra=enforced, controllers="namespace,serviceaccount") as server:
             yield server
     except Unavailable as reason:
         pytest.skip(str(reason))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from tests.howto import Reader, blocks
 from tests.kubernetes.processes import until
 from tests.kubernetes.test_chart import CHART, Helm
 from tests.kubernetes.test_preflight import look
@@ -26,6 +28,7 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.slow, pytest.mark.timeout(900)
 OPERATOR_IMAGE = "quay.io/prometheus-operator/prometheus-operator:v0.85.0"
 JOB = "serviceMonitor/fairlead/fairlead/0"
 OPERATOR = ("--set", "prometheus.mode=operator")
+EXISTING, LABELLED = blocks("existing-prometheus")
 SELECTED = (*OPERATOR, "--set", "prometheus.operator.labels.release=kps")
 
 
@@ -135,6 +138,26 @@ def test_with_other_labels_nobody_takes_them_and_preflight_says_which_are_wanted
     assert (said["verdict"], said["class"]) == ("fail", "selector")
     assert "release=kps" in said["seen"]
     monitored.helm.ok(*upgrade, *SELECTED)
+    until(lambda: JOB in monitored.jobs())
+
+
+def test_the_guide_to_a_prometheus_one_has_is_followed_to_a_configuration_and_to_the_operator(
+    monitored: Monitored, tmp_path: Path
+) -> None:
+    reader = Reader(tmp_path, monitored.kubeconfig)
+    quietly = {"--reuse-values": "--reuse-values --no-hooks"}  # no node runs the hooks
+    reader.types(EXISTING, quietly)
+    (job,) = YAML(typ="safe").load((tmp_path / "scrape.yaml").read_text())
+    assert job["kubernetes_sd_configs"] == [
+        {"role": "pod", "namespaces": {"names": ["fairlead", "fairlead-node"]}},
+    ]
+    assert "FairleadNoScheduler" in (tmp_path / "rules.yaml").read_text()
+    configured = {"prometheus": {"mode": "operator", "labels": {"release": "kps"}}}
+    (tmp_path / "fairlead.yaml").write_text(json.dumps(configured))
+    said = reader.types(
+        LABELLED, {**quietly, "release=kube-prometheus-stack": "release=kps", "--only": "--no-probe --only"}
+    )
+    assert re.search(r"✓ pass +prometheus\b", said), said
     until(lambda: JOB in monitored.jobs())
 
 

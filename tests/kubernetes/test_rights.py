@@ -151,7 +151,7 @@ async def test_each_account_may_do_what_its_role_does_and_nothing_else(rights: R
     for name, words in WORK.items():
         _submit(product, name, *words)
     until(lambda: all(product.phase(name) == "Initializing" for name in WORK if name != "big"))
-    assert product.json("explain", "big", "-p", "team")["reasons"]
+    assert until(lambda: product.json("explain", "big", "-p", "team")["reasons"])
     await _run_and_end(rights.client, "ends", "shell", "pair")
     for words in (("logs", "one"), ("exec", "one", "--", "true")):
         product.run(*words[:2], "-p", "team", *words[2:])  # no kubelet answers; the API server was asked

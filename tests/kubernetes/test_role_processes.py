@@ -8,12 +8,14 @@ import os
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from tests.kubernetes.conftest import CLOCK, NUMBERS, ON_EACH
@@ -31,6 +33,7 @@ from fairlead.wire.explain import AUDIENCE
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600), ON_EACH]
 
+_TOKEN_SECONDS = 600.0
 AGENT = "system:serviceaccount:fairlead:fairlead-agent"
 
 
@@ -40,6 +43,7 @@ class Product:
     def __init__(self, cluster: Cluster, client: Client, node: str, url: str) -> None:
         self.cluster, self.client, self.node, self.url = cluster, client, node, url
         self._key: dict[str, str] = {}
+        self._signed: tuple[float, str] | None = None
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The finished command."""
@@ -68,12 +72,23 @@ class Product:
         return json.loads(done.stdout)
 
     def phase(self, name: str) -> str:
-        """How a workload fares."""
-        return str(self.json("describe", name, "-p", "team")["phase"])
+        """How a workload fares. Asked again and again, so no command is started for it."""
+        wanted = quote(f"name=={name},projectName==team")
+        (found,) = _asked(f"{self.url}/api/v1/workloads?filterBy={wanted}", token=self._token)["workloads"]
+        return str(found["phase"])
 
     def sign_in(self, key: dict[str, str]) -> None:
         """From now on as whoever that access key is of."""
         self._key = {"FAIRLEAD_CLIENT_ID": key["id"], "FAIRLEAD_CLIENT_SECRET": key["secret"]}
+
+    @property
+    def _token(self) -> str:
+        """Of the person with the key; a new one well before it ends."""
+        if self._signed is None or time.monotonic() > self._signed[0] + _TOKEN_SECONDS:
+            key = {"clientID": self._key["FAIRLEAD_CLIENT_ID"], "clientSecret": self._key["FAIRLEAD_CLIENT_SECRET"]}
+            told = _asked(f"{self.url}/api/v1/token", {"grantType": "client_credentials", **key})
+            self._signed = (time.monotonic(), str(told["accessToken"]))
+        return self._signed[1]
 
 
 @pytest.fixture
@@ -135,8 +150,7 @@ async def test_work_goes_the_whole_way_between_processes(product: Product) -> No
 
     _submit(product, "big", "-g", "16")
     until(lambda: product.phase("big") == "Pending")
-    why = product.json("explain", "big", "-p", "team")
-    assert why["reasons"], why
+    assert until(lambda: product.json("explain", "big", "-p", "team")["reasons"])
 
     await _a_scheduler_that_is_killed_is_followed_by_the_other(product)
 
@@ -202,21 +216,21 @@ async def _agent_token(client: Client, real: Transport) -> str:
     return str(json.loads(answer.body)["status"]["token"])
 
 
+def _asked(url: str, body: dict[str, str] | None = None, *, token: str = "", ca: Path | None = None) -> Any:
+    """What a control plane answers to a GET, or to a POST of a body. Raises: OSError, also for a refusal."""
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    request = urllib.request.Request(url, json.dumps(body).encode() if body else None, headers)
+    context = ssl.create_default_context(cafile=ca) if ca else None
+    with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+        return json.loads(answer.read())
+
+
 def _access_key(url: str, ca: Path | None = None) -> dict[str, str] | None:
     """A key of the administrator, by password; None while the control plane does not answer. `ca`: its authority."""
-    context = ssl.create_default_context(cafile=ca) if ca else None
-
-    def post(path: str, body: dict[str, str], token: str = "") -> Any:
-        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
-        request = urllib.request.Request(url + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
-            return json.loads(answer.read())
-
+    by_password = {"grantType": "password", "username": "admin", "password": "the-administrators-own"}
     try:
-        signed = post(
-            "/api/v1/token", {"grantType": "password", "username": "admin", "password": "the-administrators-own"}
-        )
+        signed = _asked(f"{url}/api/v1/token", by_password, ca=ca)
     except OSError:
         return None
-    key = post("/api/v1/access-keys", {"name": "test"}, signed["accessToken"])
+    key = _asked(f"{url}/api/v1/access-keys", {"name": "test"}, token=signed["accessToken"], ca=ca)
     return {"id": key["clientId"], "secret": key["clientSecret"]}

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import numpy as np
 import pytest
 from tests.build import a_class, a_cluster, a_gang, a_node, a_queue
 
-from fairlead.model import GpuGroup, ModelError, NodeRule, PodStatus, QueueName, build_snapshot, with_group, with_queue
+from fairlead.model import (
+    GpuGroup,
+    ModelError,
+    NodeRule,
+    PodStatus,
+    QueueName,
+    SubGroup,
+    build_snapshot,
+    with_group,
+    with_queue,
+)
 
 
 def test_running_pods_take_from_idle_and_releasing_ones_come_back() -> None:
@@ -84,6 +97,43 @@ def test_another_status_gives_another_digest() -> None:
     one = a_cluster([a_node("n1")], [a_queue("q", 4)], [a_gang("t", "q", a_class(1))])
     two = a_cluster([a_node("n1")], [a_queue("q", 4)], [a_gang("t", "q", a_class(1), status=PodStatus.GATED)])
     assert one.digest != two.digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"queue": QueueName("other")},
+        {"subgroups": (SubGroup(name="", topology="t", required_level="rack"),)},
+        {"required_level": "rack"},
+        {"started": 5.0},
+        {"lacks": "a volume"},
+    ],
+)
+def test_whatever_of_a_group_can_change_a_decision_gives_another_digest(change: dict[str, Any]) -> None:
+    group, pods = a_gang("t", "missing", a_class(1))
+    one, two = (
+        a_cluster([a_node("n1")], [a_queue("q", 4)], [(each, pods)])
+        for each in (group, msgspec.structs.replace(group, **change))
+    )
+    assert one.digest != two.digest
+
+
+def test_which_pod_has_a_wish_counts() -> None:
+    group, pods = a_gang("t", "q", a_class(1), pods=2)
+    snapshots = [
+        a_cluster(
+            [a_node("n1")],
+            [a_queue("q", 4)],
+            [
+                (
+                    group,
+                    [msgspec.structs.replace(pod, nominated="n1" if at == mine else "") for at, pod in enumerate(pods)],
+                )
+            ],
+        )
+        for mine in (0, 1)
+    ]
+    assert snapshots[0].digest != snapshots[1].digest
 
 
 def test_a_patched_queue_equals_one_built_so() -> None:

@@ -1,6 +1,6 @@
 """A real kube-apiserver with etcd, on free ports of the loopback address.
 
-There is no controller manager: nothing is garbage-collected, and namespaces that are deleted stay in Terminating.
+Without a controller manager nothing is garbage-collected, and namespaces that are deleted stay in Terminating.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.parts.debian import program
 
 TOKEN = "test-admin-token"
 USER_TOKEN = "test-user-token"
+SERVICE_RANGE = "10.96.0.0/16"
 _ALONE = ("--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none")
 """Nobody makes service accounts, and no pod dials the server."""
 
@@ -60,8 +61,12 @@ def kubeconfig(url: str, ca: Path, user: Mapping[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def api_server(*, version: str = NEWEST, audit: bool = False, extra: tuple[str, ...] = ()) -> Iterator[ApiServer]:
-    """Give a running API server, stopped and removed afterwards. Raises: Unavailable, RuntimeError."""
+def api_server(
+    *, version: str = NEWEST, audit: bool = False, extra: tuple[str, ...] = (), controllers: str = ""
+) -> Iterator[ApiServer]:
+    """Give a running API server, stopped and removed afterwards. `controllers`: of a controller manager beside it, such as
+    `namespace,serviceaccount`; none runs where it is empty. Raises: Unavailable, RuntimeError.
+    """
     etcd, server = program("etcd", "etcd-server"), binary(Part("kube-apiserver", version))
     folder = Path(tempfile.mkdtemp(prefix="fairlead-api-"))
     processes: list[subprocess.Popen[bytes]] = []
@@ -87,6 +92,10 @@ def api_server(*, version: str = NEWEST, audit: bool = False, extra: tuple[str, 
             audit_log=audit_log,
         )
         _wait_ready(running, processes)
+        if controllers:
+            command = _controller_manager_command(running.write_kubeconfig(folder / "admin.kubeconfig"), controllers)
+            with (folder / "controllers.log").open("wb") as log:
+                processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder))
         yield running
     finally:
         stop(processes)
@@ -129,6 +138,7 @@ def etcd_command(etcd: Path, folder: Path, port: int, peer: int) -> list[str]:
         f"--initial-advertise-peer-urls={peers}",
         f"--initial-cluster=default={peers}",
         "--log-level=warn",
+        "--unsafe-no-fsync",  # it ends with the test: nothing of it has to outlive the machine
     ]
 
 
@@ -147,10 +157,22 @@ def kube_apiserver_command(server: Path, folder: Path, etcd_port: int, address: 
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={folder / 'sa.pub'}",
         f"--service-account-signing-key-file={folder / 'sa.key'}",
-        "--service-cluster-ip-range=10.96.0.0/16",
+        f"--service-cluster-ip-range={SERVICE_RANGE}",
         "--allow-privileged=true",
         "--max-requests-inflight=4000",
         "--max-mutating-requests-inflight=2000",
+    ]
+
+
+def _controller_manager_command(kubeconfig: Path, controllers: str) -> list[str]:
+    (port,) = free_ports(1)
+    return [
+        str(binary(Part("kube-controller-manager"))),
+        f"--kubeconfig={kubeconfig}",
+        f"--controllers={controllers}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        "--leader-elect=false",
     ]
 
 

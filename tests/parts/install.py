@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.parts import (
     certmanager,
     gluster,
+    keycloak,
     nfs,
     openid,
     podman,
@@ -49,6 +50,7 @@ def main() -> None:
     if postgres.tools() is None:
         _tell("package postgresql", postgres.install)
     _tell("npm package oidc-provider", openid.modules)
+    _tell(f"Keycloak {keycloak.VERSION}", keycloak.archive)
     cluster_parts()
     _tell(f"kube-apiserver {OLDER} (built once, some minutes)", partial(binary, Part("kube-apiserver", OLDER)))
     _tell(f"{certmanager.PART} (built once, some minutes)", certmanager.parts)

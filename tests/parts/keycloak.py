@@ -77,13 +77,14 @@ def _wait(process: subprocess.Popen[bytes], log: Path) -> None:
 
 def _copied(folder: Path) -> Path:
     """A Keycloak of one's own: it writes into its folder."""
-    archive = _archive()
-    with tarfile.open(archive) as packed:
+    packed_in = archive()
+    with tarfile.open(packed_in) as packed:
         packed.extractall(folder, filter="data")
     return folder / f"keycloak-{VERSION}"
 
 
-def _archive() -> Path:
+def archive() -> Path:
+    """Its files, packed. Raises: Unavailable."""
     java = program("java", "openjdk-17-jre-headless")
     told = subprocess.run([str(java), "-version"], capture_output=True, text=True).stderr
     if (version := int(told.partition('"')[2].partition(".")[0] or 0)) < _NEEDED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from fairlead.preflight.check import ByApi, Check
 from fairlead.preflight.checks import CHECKS
 from fairlead.preflight.config import config_keys
 from fairlead.preflight.explain import page as config_page
+from fairlead.preflight.explain import schema
 from fairlead.preflight.keys import KEYS, SORTS
 from fairlead.preflight.rows import ROWS
 
@@ -22,6 +24,7 @@ def pages() -> Iterator[tuple[str, str]]:
         yield f"findings/{check.code}.md", _finding(check)
     yield "facts.md", _facts()
     yield "fairlead-yaml.md", config_page()
+    yield "fairlead.schema.json", json.dumps(schema(), indent=1) + "\n"
 
 
 def _prerequisites() -> str:
@@ -83,7 +86,7 @@ def _finding(check: Check) -> str:
     parts += [
         f"- After the installation: {_DAILY[check.by_api]}.\n",
         "```",
-        f"fairlead preflight --only {check.code}",
+        f"fairlead preflight --config fairlead.yaml --only {check.code}",
         "```",
     ]
     return "\n".join(parts) + "\n"

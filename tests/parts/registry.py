@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import json
 import socket
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,9 +39,39 @@ class Registry:
             raise RuntimeError(f"{name} could not be pushed: {done.stderr[-800:]}")
 
 
+def small_image(folder: Path, architecture: str) -> Path:
+    """An OCI archive of an image with one empty layer that says it is for that architecture."""
+
+    def blob(content: bytes, kind: str) -> dict[str, object]:
+        digest = hashlib.sha256(content).hexdigest()
+        parts[f"blobs/sha256/{digest}"] = content
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(content)}
+
+    parts: dict[str, bytes] = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}'}
+    layer = blob(b"\0" * 1024, "layer.v1.tar")
+    config = {"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blob(json.dumps(config).encode(), "config.v1+json"),
+        "layers": [layer],
+    }
+    index = {"schemaVersion": 2, "manifests": [blob(json.dumps(manifest).encode(), "manifest.v1+json")]}
+    parts["index.json"] = json.dumps(index).encode()
+    found = folder / f"{architecture}.tar"
+    with tarfile.open(found, "w") as archive:
+        for name, content in parts.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return found
+
+
 @contextlib.contextmanager
-def registry(folder: Path, host: str = "127.0.0.1") -> Iterator[Registry]:
-    """Give a running registry at that address of this machine, ended afterwards. Raises: Unavailable, RuntimeError."""
+def registry(folder: Path, host: str = "127.0.0.1", blobs_at: str = "") -> Iterator[Registry]:
+    """Give a running registry at that address of this machine, ended afterwards. `blobs_at`: the URL that requests for layers are sent
+    on to, where `FOLDER/images` is served. Raises: Unavailable, RuntimeError.
+    """
     server, htpasswd, _ = (program(*words) for words in PROGRAMS)
     (port,) = free_ports(1)
     certificates.write(folder, {"registry": certificates.Leaf("registry", addresses=(host,))})
@@ -47,7 +80,7 @@ def registry(folder: Path, host: str = "127.0.0.1") -> Iterator[Registry]:
     (trusted / "ca.crt").write_bytes((folder / "ca.crt").read_bytes())
     hashed = subprocess.run([htpasswd, "-Bbn", USER, PASSWORD], capture_output=True, check=True).stdout
     (folder / "htpasswd").write_bytes(hashed)
-    (folder / "registry.yml").write_text(json.dumps(_settings(folder, host, port)))
+    (folder / "registry.yml").write_text(json.dumps(_settings(folder, host, port, blobs_at)))
     with (folder / "registry.log").open("wb") as log:
         process = subprocess.Popen([server, "serve", str(folder / "registry.yml")], stdout=log, stderr=log)
     try:
@@ -57,12 +90,13 @@ def registry(folder: Path, host: str = "127.0.0.1") -> Iterator[Registry]:
         stop([process])
 
 
-def _settings(folder: Path, host: str, port: int) -> dict[str, object]:
+def _settings(folder: Path, host: str, port: int, blobs_at: str) -> dict[str, object]:
     tls = {"certificate": str(folder / "registry.crt"), "key": str(folder / "registry.key")}
     return {
         "version": 0.1,
         "http": {"addr": f"{host}:{port}", "tls": tls},
         "storage": {"filesystem": {"rootdirectory": str(folder / "images")}},
+        "middleware": {"storage": [{"name": "redirect", "options": {"baseurl": blobs_at}}] if blobs_at else []},
         "auth": {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}},
     }
 

@@ -22,6 +22,15 @@ SECRETS = {
     "dXNlcjpwYXNz": "sent Authorization: Basic dXNlcjpwYXNz",
     "hunter2": "GET /v2/?token=hunter2&x=1 gave 401",
     "hunter3": 'the answer was {"password": "hunter3"}',
+    "hunter4": "the password is hunter4",
+    "hunter5": "ran: mount --password hunter5 //server",
+    "hunter6": "X-API-Key=hunter6",
+    "hunter7": "its api key: hunter7",
+    "Zm9vYmFy": "token sha256~Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4",
+    "AKIAIOSF": "signed by AKIAIOSFODNN7EXAMPLE",
+    "glpat-x1": "pull as glpat-x1y2z3x1y2z3x1y2z3x1",
+    "hf_aBcDe": "hf_aBcDeFgHiJkLmNoPqRsTuVwXyZ was refused",
+    "0f1e2d3c": "key " + "0f1e2d3c" * 8,
     "AKZ9f3": "key AKZ9f3bQ7xLm2Pw8Rt5Yv1Nc6Hd4Js0Ug9Ke was refused",
 }
 
@@ -114,3 +123,47 @@ def _verdicts(facts: Facts, config: Config) -> dict[str, Any]:
     return {
         code: (each.verdict, each.cause, sorted(n.verdict for n in each.nodes.values())) for code, each in found.items()
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the token is missing",
+        "token is not valid, the password was refused",
+        "localhost/fairlead@sha256:" + "0f1e2d3c" * 8,
+        'secrets "pull" is forbidden: User "u" cannot get resource "secrets" in API group ""',
+        "pod 7b6a1f0e-5b7c-4a53-9d43-0d8f5a3a9e11 was not started",
+    ],
+)
+def test_sentences_about_secrets_stay_as_they_are(text: str) -> None:
+    saved = redacted(facts_of({"access": {"message": text}}))
+    assert saved["access"]["message"] == text
+    assert saved["run"]["left_out"] == []
+
+
+def test_values_of_taints_are_hidden_as_tolerations_and_messages_repeat_them() -> None:
+    taints = [
+        {"key": "dedicated", "value": "blue-lab", "effect": "NoSchedule"},
+        {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"},
+    ]
+    operator = {"daemonsets": [{"name": "plugin", "tolerations": ["dedicated=blue-lab:NoSchedule"]}]}
+    document = {"nodes": [{"name": "n-1", "taints": taints}], "gpu_operator": operator}
+    saved = redacted(facts_of(document), anonymise=True)
+    assert "blue-lab" not in json.dumps(saved)
+    first, second = saved["nodes"][0]["taints"]
+    assert saved["gpu_operator"]["daemonsets"][0]["tolerations"] == [f"dedicated={first['value']}:NoSchedule"]
+    assert second["value"] == "present"
+
+
+def test_names_that_only_a_message_or_a_label_tells_are_hidden_too() -> None:
+    said = (
+        'User "bob@corp.example" cannot; dial tcp: lookup db.corp.example on 10.0.0.10:53; '
+        "Get https://git.corp.example/x: refused; cache.corp.example:443 and nvidia.com/gpu on gpu-7"
+    )
+    node = {"name": "gpu-7.corp.example", "labels": {"kubernetes.io/hostname": "gpu-7"}}
+    saved = redacted(facts_of({"nodes": [node], "access": {"message": said}}), anonymise=True)
+    text = json.dumps({key: saved[key] for key in ("nodes", "access")})
+    assert "corp" not in text
+    assert "bob" not in text
+    assert "gpu-7" not in text
+    assert ("10.0.0.10:53" in text, "nvidia.com/gpu" in text) == (True, True)

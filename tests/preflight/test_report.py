@@ -182,7 +182,7 @@ def test_the_text_names_changes_and_accepted_risks() -> None:
     told = _text(BAD, 100, whole=True, since=(change,), accept={VERSION: "on Monday"})
     assert "  gpu-driver on g2: fail, was pass (no driver)" in told
     assert "    accepted  on Monday" in told
-    assert "    page      docs/reference/findings/kubernetes-version.md#too-old" in told
+    assert "    more      fairlead preflight explain kubernetes-version#too-old" in told
     (line,) = [line for line in told if line.startswith("  ! accepted")]
     assert "kubernetes-version" in line
     assert "  nothing" in _text(BAD, 100, whole=True, since=())

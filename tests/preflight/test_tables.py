@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +140,47 @@ def test_the_usual_configuration_is_the_empty_file() -> None:
     from fairlead.preflight.config import config_from
 
     assert config_from("") == Config()
+
+
+_NOT_GATHERED = {
+    "run.left_out[]": "written with a file that is saved",
+    "run.redacted": "the same",
+    "run.anonymised": "the same",
+    "access.exec_plugin": "the message names it",
+    "psa.cluster_default_enforce": "no API tells it",
+    "nodes[].reload_hazard": "it is in folders of the node that no pod without rights sees",
+    "nodes[].oci_hooks[]": "the same",
+    "egress.<way>.host_network": "the network of a node is for pods with more rights than a probe has",
+    "egress.<way>.nodes.<node>.host_network": "the same",
+    "egress.<way>.others.<host>.host_network": "the same",
+    "egress.<way>.nodes.<node>.others.<host>.host_network": "the same",
+    "proxy.environment.upper": "the chart gives pods one list",
+    "proxy.environment.lower": "the same",
+    "prometheus.url_given": "the configuration is asked",
+    "prometheus.post_query": "we ask by GET",
+    "prometheus.token_roles[]": "preflight has no right to read role bindings",
+    "metrics.scrape_interval_seconds": "the usual one is taken",
+    "control_plane.cluster_id_in_use": "a hello would take the place of the agent that is connected",
+    "shared_volume_trial.root_only": "no pod of the run may be root",
+    "registry.manifest_from_probe_pod_with_ca_bundle": "probes trust ca_bundle always: manifest_from_probe_pod",
+    "registry.tls_from_workstation_with_ca": "the registry is asked from pods, which is what counts",
+}
+"""Keys of the table that only whoever writes a file of facts can tell, or that other facts replace: key -> why nobody gathers it."""
+
+
+def test_what_the_table_says_is_gathered_is_gathered_and_the_exceptions_say_why() -> None:
+    """Each part of a key is a word of the program that gathers, or a field of what a probe sends: a name in a comment does not count."""
+    words: set[str] = set()
+    for file in (ROOT / "src" / "fairlead" / "preflight" / "gather").rglob("*.py"):
+        words |= set(_words_of(ast.parse(file.read_text(encoding="utf-8"))))
+    missing = {key.path for key in KEYS if not {*re.findall(r"(?:^|\.)(\w+)", key.path)} <= words}
+    assert missing == set(_NOT_GATHERED)
+
+
+def _words_of(tree: ast.AST) -> Iterator[str]:
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+            yield node.value
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id

@@ -1,16 +1,18 @@
-"""The chart's agent, in pods that cannot reach the control plane: its host is `localhost` of this machine, where proxies may go."""
+"""`docs/howto/agent-behind-a-proxy.md`, followed by the chart's agent: its pods cannot reach the control plane, proxies can.
+
+The control plane's host is `localhost` of this machine: what pods call so is themselves.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from tests.howto import Reader, blocks
 from tests.kubernetes.processes import until
-from tests.kubernetes.test_chart import CHART
 from tests.parts.cluster.images import BUSYBOX
 from tests.parts.proxies import squid, tinyproxy, tls_end
 from tests.realcluster.product import Installed
@@ -25,28 +27,17 @@ CHANNELS = 4
 """Connections of the agent that the test brings about: the one of the cluster, a log, a shell, a port."""
 
 
-@contextlib.contextmanager
-def a_way(installed: Installed, **values: str) -> Iterator[None]:
-    """The agent goes by these values of the chart, and then as before."""
-    none = {"agent.proxy": "", "agent.proxyCredentials": "", "agent.ca": "", "agent.transport": "auto"}
-    before = {"agent.url": installed.product.url, **none}
-    _upgrade(installed, {**before, **values})
-    try:
-        yield
-    finally:
-        _upgrade(installed, before)
+THROUGH_A_PROXY, TRUSTING, POLLING = blocks("agent-behind-a-proxy")
+PROXY, AUTHORITY, WAITING = "http://proxy.corp.example:3128", "corporate-ca.pem", "--wait --timeout=110s"
 
 
-def _upgrade(installed: Installed, values: dict[str, str]) -> None:
-    """As the guide has it. A value that is a file's path is read from there."""
-    words = [
-        f"--set-file={key}={value}" if value.startswith("/") else f"--set={key}={value}"
-        for key, value in values.items()
-    ]
-    done = installed.helm.run(
-        "upgrade", "fairlead", str(CHART), "-n", "fairlead", "--reuse-values", "--wait", "--timeout=110s", *words
-    )
-    assert done.returncode == 0, f"{done.stderr}\n{installed.told()}"
+@pytest.fixture
+def reader(installed: Installed, tmp_path: Path) -> Iterator[Reader]:
+    """Sets values of the agent as the document says; afterwards they are as before."""
+    found = Reader(tmp_path, installed.cluster.kubeconfig)
+    yield found
+    none = "agent.proxy=,agent.proxyCredentials=,agent.ca=,agent.transport=auto"
+    found.types(POLLING, {"agent.transport=poll": f"agent.url={installed.product.url},{none} {WAITING}"})
 
 
 def _goes_the_whole_way(installed: Installed, name: str) -> None:
@@ -75,28 +66,30 @@ def front(installed: Installed, tmp_path: Path) -> Iterator[tuple[int, Path]]:
 
 
 def test_pods_reach_the_control_plane_through_a_proxy_that_wants_a_password(
-    installed: Installed, front: tuple[int, Path], tmp_path: Path
+    installed: Installed, reader: Reader, front: tuple[int, Path], tmp_path: Path
 ) -> None:
     port, ca = front
     here = installed.cluster.addresses.outside
     log = tmp_path / "tinyproxy.log"
     with tinyproxy(tmp_path, [port], CREDENTIALS, at=(here, 0)) as proxy:
-        way = {"agent.proxy": f"http://{here}:{proxy}", "agent.proxyCredentials": CREDENTIALS, "agent.ca": str(ca)}
-        with a_way(installed, **{"agent.url": f"https://localhost:{port}", **way}):
-            until(lambda: f"CONNECT localhost:{port}" in log.read_text())
-            _goes_the_whole_way(installed, "through")
-            assert log.read_text().count(f"CONNECT localhost:{port}") >= CHANNELS
+        own = {PROXY: f"http://{here}:{proxy}", "USER:PASSWORD": CREDENTIALS}
+        also = f"--reuse-values {WAITING} --set agent.url=https://localhost:{port} --set-file agent.ca={ca}"
+        reader.types(THROUGH_A_PROXY, {**own, "--reuse-values": also})
+        until(lambda: f"CONNECT localhost:{port}" in log.read_text())
+        _goes_the_whole_way(installed, "through")
+        assert log.read_text().count(f"CONNECT localhost:{port}") >= CHANNELS
 
 
 def test_pods_reach_the_control_plane_through_a_proxy_that_opens_tls_and_lets_no_websocket_through(
-    installed: Installed, front: tuple[int, Path], tmp_path: Path
+    installed: Installed, reader: Reader, front: tuple[int, Path], tmp_path: Path
 ) -> None:
     port, ca = front
     here = installed.cluster.addresses.outside
     log = tmp_path / "squid" / "access.log"
     with squid(tmp_path, ca, here, upgrades=False) as (proxy, authority):
-        way = {"agent.proxy": f"http://{here}:{proxy}", "agent.ca": str(authority), "agent.transport": "poll"}
-        with a_way(installed, **{"agent.url": f"https://localhost:{port}", **way}):
-            until(lambda: f"POST https://localhost:{port}{PUSH_PATH} " in log.read_text())
-            _goes_the_whole_way(installed, "opened")
-            assert "GET " not in log.read_text(), "it tries no WebSocket"
+        reader.types(POLLING)
+        also = f"--reuse-values {WAITING} --set agent.url=https://localhost:{port},agent.proxy=http://{here}:{proxy}"
+        reader.types(TRUSTING, {AUTHORITY: str(authority), "--reuse-values": also})
+        until(lambda: f"POST https://localhost:{port}{PUSH_PATH} " in log.read_text())
+        _goes_the_whole_way(installed, "opened")
+        assert "GET " not in log.read_text(), "it tries no WebSocket"

@@ -1,43 +1,39 @@
-"""An installation where nothing outside is reached: a bundle is carried in, put into the registry there, and installed from it."""
+"""`docs/howto/install-without-a-network.md`, followed where nothing outside is reached: a bundle is carried in and installed from there."""
 
 from __future__ import annotations
 
+import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
+from tests.howto import Reader, blocks
 from tests.parts import image
 from tests.parts.build import Unavailable
 from tests.parts.cluster.cluster import Cluster
-from tests.parts.cluster.nodes import TRUST
 from tests.parts.registry import PASSWORD, USER, Registry, registry
-from tests.realcluster.test_install import Installer
+from tests.realcluster.test_install import accepting
+from tests.realcluster.trust import trusts
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+_FROM_A_REGISTRY, PACK, SHOW, LOAD, INSTALL = blocks("install-without-a-network")
+"""The first needs the registry of the product; what it comes to is tested where a registry is (`tests/install`)."""
 
 PREFIX = "carried"
 
 
 @pytest.fixture
-def carried(real_cluster: Cluster, tmp_path: Path) -> Iterator[Registry]:
-    """A registry that both nodes trust, with what the bundle brought; and the nodes reach nothing but it and each other."""
+def inside(real_cluster: Cluster, tmp_path: Path) -> Iterator[Registry]:
+    """A registry that both nodes trust; and the nodes reach nothing but it and each other."""
     gate = real_cluster.control_plane.address
-    here = f"{gate.rsplit('.', 2)[0]}.255.1"
+    here = real_cluster.addresses.outside
     try:
         with registry(tmp_path, here) as found:
-            bundle = tmp_path / "fairlead.tar"
-            _typed("create", "-f", str(bundle), "--archive", str(image.image()), "--without-prometheus")
-            login = ["--ca", str(found.ca), "--username", USER, "--password-stdin"]
-            _typed("load", str(bundle), "--registry", found.address, "--prefix", PREFIX, *login)
             for node in real_cluster.nodes.values():
-                trust = node.machine.folder / TRUST / found.address
-                trust.mkdir(parents=True)
-                (trust / "ca.crt").write_bytes(found.ca.read_bytes())
-                (trust / "hosts.toml").write_text(
-                    f'server = "https://{found.address}"\n[host."https://{found.address}"]\nca = "{trust / "ca.crt"}"\n'
-                )
+                trusts(node, found)
                 node.machine.run("ip", "route", "add", here, "via", gate)
                 node.machine.run("ip", "route", "del", "default")
             yield found
@@ -50,36 +46,36 @@ def carried(real_cluster: Cluster, tmp_path: Path) -> Iterator[Registry]:
 
 
 def test_it_is_installed_from_a_bundle_with_everything_outside_blocked(
-    real_cluster: Cluster, carried: Registry, tmp_path: Path
+    real_cluster: Cluster, inside: Registry, tmp_path: Path
 ) -> None:
-    config = {
-        "air_gap": True,
-        "prometheus": {"mode": "none"},
-        "control_plane": {"url": ""},
-        "registry": {"host": f"{carried.address}/{PREFIX}", "pull_secret": "pull"},
-        "images": {"tag": "0.1.0"},
-        "egress": {"third_party": []},
-        "ca_bundle": str(carried.ca),
-    }
-    installer = Installer(real_cluster, tmp_path, config)
+    folder = tmp_path / "reader"
+    folder.mkdir()
+    reader = Reader(folder, real_cluster.kubeconfig)
+    (folder / "password").write_text(f"{PASSWORD}\n")
+    own = {"dist/fairlead-image.tar": str(image.image())}
+    reader.types(PACK, {**own, "--image docker.io/library/busybox:1.36": "--without-prometheus"})
+    assert "fairlead:0.1.0" in reader.types(SHOW)
+    at = {"registry.example.com:5000": inside.address}
+    trusting = f"--prefix {PREFIX} --ca {inside.ca} --username {USER}"
+    said = reader.types(LOAD, {**at, "--username ann": trusting})
+    config = YAML(typ="safe").load(said.partition("In fairlead.yaml:")[2])
+    assert config == {"air_gap": True, "registry": {"host": f"{inside.address}/{PREFIX}"}, "images": {"tag": "0.1.0"}}
+    config["registry"]["pull_secret"] = "pull"
+    here = {"prometheus": {"mode": "none"}, "control_plane": {"url": ""}, "ca_bundle": str(inside.ca)}
+    (folder / "fairlead.yaml").write_text(json.dumps({**config, **here, "egress": {"third_party": []}}))
     try:
-        installer.kubectl("create", "namespace", "fairlead")
-        installer.kubectl(
-            "-n", "fairlead", "create", "secret", "docker-registry", "pull", f"--docker-server={carried.address}",
-            f"--docker-username={USER}", f"--docker-password={PASSWORD}",
-        )  # fmt: skip
-        first = installer.run("install")
+        first = reader.tries(INSTALL, {**at, "=ann": f"={USER}", "PASSWORD": PASSWORD})
         assert first.returncode == 1, first.stderr
         assert "registry-pull" not in first.stderr, first.stdout
-        told = installer.ok("install", *installer.accepting(first.stderr))
+        again = INSTALL.strip().splitlines()[-1]
+        told = reader.types(f"{again} {accepting(first.stderr)}")
         assert "Fairlead works: a workload ran on one GPU" in told
-        images = installer.kubectl("get", "pods", "-A", "-o", "jsonpath={.items[*].spec.containers[*].image}")
-        assert f"{carried.address}/{PREFIX}/fairlead:0.1.0" in images.split()
+        images = _kubectl(real_cluster, "get", "pods", "-A", "-o", "jsonpath={.items[*].spec.containers[*].image}")
+        assert f"{inside.address}/{PREFIX}/fairlead:0.1.0" in images.split()
     finally:
-        installer.run("uninstall", "--purge", "--yes")
+        reader.tries("fairlead uninstall --purge --yes")
 
 
-def _typed(*words: str) -> None:
-    command = [sys.executable, "-m", "fairlead.cli.main", "bundle", *words]
-    done = subprocess.run(command, capture_output=True, text=True, input=f"{PASSWORD}\n", timeout=300)
-    assert done.returncode == 0, done.stderr
+def _kubectl(cluster: Cluster, *words: str) -> str:
+    command = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout

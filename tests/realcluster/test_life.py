@@ -79,6 +79,11 @@ def waits(installed: Installed, name: str) -> str:
     return str(until(said))
 
 
+def waits_for(installed: Installed, name: str, word: str) -> None:
+    """Returns once what the workload waits for has that word: while its pods are being made it waits for them."""
+    until(lambda: word in waits(installed, name).lower())
+
+
 def message(installed: Installed, name: str) -> str:
     """The sentence beside the workload's phase."""
     return str(installed.product.json("describe", name, "-p", "team")["phase_message"])
@@ -132,7 +137,7 @@ def test_who_is_evicted_is_told_by_whom_and_what_is_lost_and_starts_anew(install
     assert " of team, which has a higher priority in the same project (preempt); " in said
     assert said.endswith(" GPU-seconds of work are lost")
     assert int(said.rpartition("; ")[2].split()[0]) >= 2 * 16
-    assert "GPU" in waits(installed, "whole")
+    waits_for(installed, "whole", "gpu")
     shown = installed.product.json("describe", "whole", "-p", "team")
     assert (shown["evictions"], shown["phase"]) == (1, "Pending")
     installed.kubectl("-n", NAMESPACE, "delete", "deployment", "web")
@@ -173,7 +178,7 @@ def test_a_cordoned_node_keeps_its_work_and_gets_no_more(installed: Installed) -
     installed.submit("one", "-g", "8")
     assert runs(installed, "one") == "node-2"
     installed.submit("two", "-g", "8")
-    assert "cordon" in waits(installed, "two").lower() or "out of use" in waits(installed, "two")
+    until(lambda: any(word in waits(installed, "two").lower() for word in ("cordon", "out of use")))
     assert installed.product.run("node", "uncordon", "node-1").returncode == 0
     assert runs(installed, "two") == "node-1"
     assert installed.product.run("node", "cordon", "node-1").returncode == 0
@@ -247,9 +252,9 @@ def test_work_goes_on_when_the_api_server_was_restarted_and_its_history_compacte
     runs(installed, "before")
     forgets(real_cluster.control_plane)
     installed.submit("after", "-g", "8")
-    installed.submit("third", "-g", "1")
     assert runs(installed, "after", 300) != runs(installed, "before")
-    assert "GPU" in waits(installed, "third")
+    installed.submit("third", "-g", "1")
+    waits_for(installed, "third", "gpu")
     assert max(held(installed).values()) <= GPUS
     for _ in range(2):
         with contextlib.suppress(AssertionError):
@@ -277,7 +282,7 @@ def test_a_lost_node_gets_no_work_and_what_it_had_starts_elsewhere_once_it_is_go
     installed.submit("late", "-g", "8")
     assert runs(installed, "late") != node.name
     installed.submit("more", "-g", "1")
-    assert "not ready" in waits(installed, "more").lower()
+    waits_for(installed, "more", "not ready")
     assert installed.product.run("delete", "late", "more", "-p", "team").returncode == 0
     installed.kubectl("delete", "node", node.name)
     until(lambda: evictions(installed, "stays"), 300)
@@ -326,4 +331,4 @@ def test_a_node_that_lies_about_its_gpus_is_named_by_the_work_it_refuses(install
     assert "failed: node-1 did not take it, though by its status there was room: " in said
     assert "Requested: 9, Available: 8" in said
     until(lambda: is_ready(installed, "node-1"))
-    assert "GPU" in waits(installed, "nine")
+    waits_for(installed, "nine", "gpu")

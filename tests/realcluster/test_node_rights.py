@@ -48,5 +48,6 @@ def _shares_a_gpu(installed: Installed) -> None:
 
 
 def _reported(installed: Installed) -> list[dict[str, Any]]:
-    """Devices of all nodes, as their agents report them."""
-    return [device for report in installed.objects("nodereports", "default") for device in report["status"]["devices"]]
+    """Devices of all nodes, as their agents report them; an agent that just started knows of none yet."""
+    reports = installed.objects("nodereports", "default")
+    return [device for report in reports for device in report["status"].get("devices", ())]

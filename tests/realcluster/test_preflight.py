@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.howto import Reader, blocks
 from tests.kubernetes.processes import until
 from tests.parts import image
 from tests.parts.build import Unavailable
 from tests.parts.cluster.cluster import Cluster
-from tests.parts.cluster.nodes import TRUST
 from tests.parts.registry import PASSWORD, USER, Registry, registry
+from tests.realcluster.trust import trusts
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -134,6 +136,23 @@ def test_without_pods_what_only_they_can_tell_is_unknown(preflight: Preflight) -
     assert "probe" not in report["progress"]
 
 
+def test_the_guide_to_a_check_is_followed(preflight: Preflight) -> None:
+    look, accept, keep = blocks("check-a-cluster")
+    reader = Reader(preflight.folder, preflight.cluster.kubeconfig)
+    theirs = {"mode": "existing", "url": "http://127.0.0.1:9"}
+    (preflight.folder / "fairlead.yaml").write_text(json.dumps({**LOCAL, "prometheus": theirs}))
+    without = {"fairlead.yaml": "fairlead.yaml --no-probe"}
+    told = reader.tries(look, without)
+    assert (told.returncode, "gpu-driver" in told.stdout) == (1, True), told.stderr
+    accepted = reader.tries(accept, without)
+    assert "no dashboards here" in accepted.stdout
+    save, judge = keep.splitlines()
+    reader.tries(save, without)
+    assert not re.search(r"\bnode-[12]\b", (preflight.folder / "facts.yaml").read_text()), "names are hidden"
+    again = reader.tries(judge)
+    assert (again.returncode, "gpu-driver" in again.stdout) == (1, True), again.stderr
+
+
 def test_a_network_that_is_cut_between_two_nodes_is_found_while_others_answer(preflight: Preflight) -> None:
     one, two = preflight.cluster.nodes.values()
     pods = f"{one.address.rsplit('.', 2)[0]}.1.0/24"
@@ -180,12 +199,7 @@ def private(preflight: Preflight, tmp_path: Path) -> Iterator[Registry]:
         with registry(tmp_path, here) as found:
             found.push(image.image(), "fairlead:test")
             one, _ = preflight.cluster.nodes.values()
-            trust = one.machine.folder / TRUST / found.address
-            trust.mkdir(parents=True)
-            (trust / "ca.crt").write_bytes(found.ca.read_bytes())
-            (trust / "hosts.toml").write_text(
-                f'server = "https://{found.address}"\n[host."https://{found.address}"]\nca = "{trust / "ca.crt"}"\n'
-            )
+            trusts(one, found)
             yield found
     except Unavailable as reason:
         pytest.skip(str(reason))
@@ -202,7 +216,22 @@ def test_each_node_s_own_runtime_has_to_pull(preflight: Preflight, private: Regi
     preflight.kubectl("get", "nodes")
     time.sleep(1)
     wrong = preflight.report(config, "--only", "registry-pull")
-    assert by_node(wrong, "registry-pull")["node-1"] == "fail"
+    assert (by_node(wrong, "registry-pull")["node-1"], check(wrong, "registry-pull")["class"]) == ("fail", "auth")
+    _secret(preflight, private, PASSWORD)
+    missing = preflight.report({**config, "images": {"tag": "no-such-tag"}}, "--only", "registry-pull")
+    assert "not found" in check(missing, "registry-pull")["nodes"]["node-1"]["seen"]
+    nowhere = preflight.report({**LOCAL, "registry": {"host": "nowhere.invalid:5000"}}, "--only", "registry-pull")
+    assert check(nowhere, "registry-pull")["class"] == "dns", check(nowhere, "registry-pull")
+    preflight.kubectl("-n", "pulls", "delete", "secret", "pull")
+    none = preflight.report(config, "--only", "registry-pull")
+    assert (
+        "the pull secret pull of the namespace pulls is not there"
+        in check(none, "registry-pull")["nodes"]["node-1"]["seen"]
+    )
+    assert (by_node(none, "registry-pull")["node-1"], "create secret" in str(check(none, "registry-pull"))) == (
+        "fail",
+        True,
+    )
     preflight.kubectl("delete", "namespace", "pulls", "--wait=false")
 
 

@@ -130,12 +130,12 @@ def test_an_export_that_no_kubelet_here_can_mount_is_told_as_such(
     except Unavailable as reason:
         pytest.skip(str(reason))
     gone = check(preflight.report(config(nfs=f"{outside}:/data"), *CODE), "shared-volume")
+    cause = "nfs-kernel" if shutil.which("mount.nfs") else "nfs-helper"
     for found, said in (
         (there, "An NFS server answers pods there"),
         (gone, "No NFS server answers pods there: refused"),
     ):
-        assert found["verdict"] == "fail", found
-        assert found["class"] in ("nfs-helper", "mount", "export"), found
+        assert (found["verdict"], found["class"]) == ("fail", cause), found["seen"]
         assert said in found["seen"], found
 
 
@@ -169,7 +169,7 @@ def test_the_products_own_volume_is_bound_with_a_pod_and_written(preflight: Pref
         preflight.kubectl("delete", "storageclass", "late")
         preflight.kubectl("delete", "pv", "own", "--ignore-not-found")
         shutil.rmtree(folder)
-    assert there["verdict"] in ("pass", "warn"), there
+    assert there["verdict"] == "pass", there
     assert (held["status"]["phase"], "claimRef" in held["spec"]) == ("Available", False), (
         "it is free for the installation"
     )

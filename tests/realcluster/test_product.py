@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
+from tests.howto import Reader, blocks
 from tests.kubernetes.processes import until
 from tests.parts.cluster.cluster import NODES
 from tests.parts.cluster.images import BUSYBOX
@@ -36,8 +38,11 @@ def test_a_gang_of_two_runs_on_both_nodes(installed: Installed) -> None:
     assert {p["spec"]["nodeName"] for p in pods} == set(NODES)
     installed.submit("third", "-g", "1")
     until(lambda: installed.product.phase("third") == "Pending")
-    reasons = until(lambda: installed.product.json("explain", "third", "-p", "team")["reasons"])
-    assert any("GPU" in reason["message"] for reason in reasons)
+
+    def reasons() -> list[str]:
+        return [each["message"] for each in installed.product.json("explain", "third", "-p", "team")["reasons"]]
+
+    until(lambda: any("GPU" in reason for reason in reasons()))
     for name in ("pair", "third"):
         assert installed.product.run("delete", name, "-p", "team").returncode == 0
 
@@ -64,22 +69,27 @@ def test_admission_refuses_what_cannot_be(installed: Installed) -> None:
     assert (done.returncode != 0, "validate.fairlead.dev" in done.stderr) == (True, True), done.stderr
 
 
-def test_a_prerequisite_that_breaks_and_is_mended_is_the_state_of_the_cluster(installed: Installed) -> None:
+def test_a_prerequisite_that_breaks_and_is_mended_is_the_state_of_the_cluster(
+    installed: Installed, tmp_path: Path
+) -> None:
     # another configuration is judged by at once; GPUs that are simulated have no driver
-    installed.judge_by("{storage: {external_database: true}, accept: {gpu-driver: GPUs are simulated}}")
+    look, again = blocks("after-the-install")[0].splitlines()
+    reader = Reader(tmp_path, installed.cluster.kubeconfig)
+    installed.judge_by("{prometheus: {mode: none}, accept: {gpu-driver: GPUs are simulated}}")
     installed.until_it_stands("True", "Met")
     until(lambda: installed.product.json("cluster", "list")[0]["status"]["state"] == "Connected")
 
     level = "pod-security.kubernetes.io/enforce"
     installed.kubectl("label", "namespace", "fairlead-node", f"{level}=restricted", "--overwrite")
-    installed.kubectl("annotate", "clusterconfig", "fairlead", "fairlead.dev/check-now=broken", "--overwrite")
+    reader.types(again)
     installed.until_it_stands("False", "PodSecurity")
+    assert "pod-security" in reader.types(look)
     until(lambda: installed.product.json("cluster", "list")[0]["status"]["state"] == "MissingPrerequisites")
     said = installed.product.run("cluster", "list").stdout
     assert ("MissingPrerequisites" in said, "pod-security" in said) == (True, True), said
 
     installed.kubectl("label", "namespace", "fairlead-node", f"{level}=privileged", "--overwrite")
-    installed.kubectl("annotate", "clusterconfig", "fairlead", "fairlead.dev/check-now=mended", "--overwrite")
+    reader.types(again)
     installed.until_it_stands("True", "Met")
     until(lambda: installed.product.json("cluster", "list")[0]["status"]["state"] == "Connected")
 

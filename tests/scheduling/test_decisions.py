@@ -116,6 +116,29 @@ def test_where_no_queue_may_give_no_search_begins() -> None:
     assert (plan.counters.searches, Code.WOULD_STARVE in reasons_of(plan, "t")) == (0, True)
 
 
+def test_devices_of_a_closed_node_are_no_room_to_move_others_for() -> None:
+    nodes = [a_node("away", 8, ready=False), a_node("closed", 8, unschedulable=True), a_node("n1", 4)]
+    gangs = [a_gang("r", "q", a_class(4), on="n1"), a_gang("t", "q", a_class(1))]
+    plan = plan_of(
+        a_cluster(nodes, [a_queue("q", 4)], gangs), msgspec.structs.replace(PACKED, actions=(Action.CONSOLIDATE,))
+    )
+    assert (plan.counters.searches, Code.NO_ROOM in reasons_of(plan, "t")) == (0, True)
+
+
+def test_the_same_memory_on_equal_devices_is_counted_before_anybody_is_moved() -> None:
+    gangs = [a_gang("r", "q", a_class(4), on="n1"), a_gang("t", "q", a_class(gpu_memory=10_000))]
+    snapshot = a_cluster([a_node("n1", 4, gpu_memory_mib=80_000)], [a_queue("q", 4)], gangs)
+    plan = plan_of(snapshot, msgspec.structs.replace(PACKED, actions=(Action.CONSOLIDATE,)))
+    assert (plan.counters.searches, Code.NO_ROOM in reasons_of(plan, "t")) == (0, True)
+
+
+def test_nobody_is_moved_for_a_group_that_its_limit_stops() -> None:
+    gangs = [a_gang("r", "q", a_class(1), on="n1"), a_gang("s", "q", a_class(1), on="n2"), a_gang("t", "q", a_class(2))]
+    snapshot = a_cluster([a_node("n1", 2), a_node("n2", 2)], [a_queue("q", 2, limit=2)], gangs)
+    plan = plan_of(snapshot, msgspec.structs.replace(PACKED, actions=(Action.CONSOLIDATE,)))
+    assert (plan.counters.searches, Code.OVER_LIMIT in reasons_of(plan, "t")) == (0, True)
+
+
 def test_a_bug_met_while_reasons_are_gathered_names_its_group_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_state: State, _group: int) -> tuple[Reason, ...]:
         raise IndexError("oh")

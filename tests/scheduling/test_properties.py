@@ -36,11 +36,29 @@ def test_the_order_of_the_input_changes_nothing(snapshot: Snapshot, policy: Poli
 
 
 @SETTINGS
-@given(clusters(), policies())
-def test_a_decision_with_memory_equals_one_without(snapshot: Snapshot, policy: Policy) -> None:
-    plan, warm = decide(snapshot, policy, NOW)
-    assert isinstance(warm, Warm)
-    assert decide(snapshot, policy, NOW, warm)[0] == plan
+@given(clusters(), policies(), st.data())
+def test_a_decision_with_memory_equals_one_without(snapshot: Snapshot, policy: Policy, data: st.DataObject) -> None:
+    snapshot, warm = _with_moments(snapshot, data), Warm()
+    policy = msgspec.structs.replace(policy, stale_grace=5.0, preempt_min_runtime=4.0, reclaim_min_runtime=3.0)
+    for passed in (0.0, *sorted(data.draw(st.lists(st.sampled_from((1.0, 2.0, 3.0, 4.0, 9.0)), max_size=3)))):
+        plan, warm = decide(snapshot, policy, NOW + passed, warm)
+        assert plan == decide(snapshot, policy, NOW + passed)[0]
+
+
+def _with_moments(snapshot: Snapshot, data: st.DataObject) -> Snapshot:
+    """The same with groups that something is due for within seconds."""
+    moments = st.sampled_from((None, -4.0, -2.0, 0.0))
+    groups = []
+    for group in snapshot.groups:
+        started, stale, retry = (data.draw(moments) for _ in range(3))
+        changes = {
+            "started": None if started is None else NOW + started,
+            "stale_since": None if stale is None else NOW + stale,
+            "retry_at": 0.0 if retry is None else NOW - retry,
+        }
+        groups.append(msgspec.structs.replace(group, **changes))
+    parts = {name: getattr(snapshot, name) for name in ("nodes", "queues", "pods", "shared_gpus")}
+    return build_snapshot(pool=snapshot.pool, levels=snapshot.levels, demand=snapshot.demand, groups=groups, **parts)
 
 
 @SETTINGS
@@ -62,14 +80,26 @@ def test_rollback_restores_every_amount(snapshot: Snapshot, data: st.DataObject)
 
 
 @SETTINGS
-@given(clusters(), policies())
+@given(clusters(), policies().filter(lambda policy: policy.keep_holds))
 def test_a_cluster_left_alone_comes_to_rest(snapshot: Snapshot, policy: Policy) -> None:
-    evictions = []
+    assert _evictions_at_last(snapshot, policy) == []
+
+
+@SETTINGS
+@given(clusters(), policies().filter(lambda policy: not policy.keep_holds))
+def test_where_promises_are_forgotten_nobody_is_lost_for_ever(snapshot: Snapshot, policy: Policy) -> None:
+    """Work that is moved for others may be back before them, as `Policy.keep_holds` says: what never ends are moves alone."""
+    assert [evict for evict in _evictions_at_last(snapshot, policy) if not evict.moved_to] == []
+
+
+def _evictions_at_last(snapshot: Snapshot, policy: Policy) -> list[Evict]:
+    """Those of the last three of fourteen cycles."""
+    evictions: list[list[Evict]] = []
     for cycle in range(14):
         plan, _ = decide(snapshot, policy, NOW + cycle)
-        evictions.append(sum(isinstance(command, Evict) for command in plan.commands))
+        evictions.append([command for command in plan.commands if isinstance(command, Evict)])
         snapshot = move_on(snapshot, plan, policy.keep_holds)
-    assert evictions[-3:] == [0, 0, 0]
+    return [evict for made in evictions[-3:] for evict in made]
 
 
 def move_on(snapshot: Snapshot, plan: Plan, keep_holds: bool) -> Snapshot:

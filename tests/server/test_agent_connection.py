@@ -168,10 +168,37 @@ async def test_work_made_in_the_cluster_is_listed_under_the_project_of_its_names
     assert [(w["name"], w["projectName"], w["source"]) for w in listed] == [("by-hand", "vision", "Kubernetes")]
 
 
+async def test_work_of_kinds_that_others_keep_is_listed_and_left_to_them(plane: Plane) -> None:
+    await _project(plane)
+    job = WorkloadRow(id="job-1", kind="Job", namespace="runai-vision", name="nightly", phase="Running")
+    pod = PodRow(uid="p1", workload="job-1", namespace="runai-vision", name="nightly-x", phase="Running", node="n1")
+    ours = WorkloadRow(id="by-hand", kind="Training", namespace="runai-vision", name="by-hand", phase="Running")
+    async with connect(plane.url, plane.cluster_id, CLUSTER_SECRET) as agent:
+        await agent.report(job, pod, ours, full=True)
+        listed = (await plane.ok("GET", "/api/v1/workloads", filterBy="type==Job"))["workloads"]
+        (shown,) = listed
+        assert (shown["name"], shown["type"], shown["source"]) == ("nightly", "Job", "Kubernetes")
+        assert shown["actionsSupport"] == {"delete": False, "suspend": False}
+        others = (await plane.ok("GET", "/api/v1/workloads", filterBy="type!=Training"))["workloads"]
+        assert [w["name"] for w in others] == ["nightly"]
+        assert [p["name"] for p in (await plane.ok("GET", "/api/v1/workloads/job-1/pods"))["pods"]] == ["nightly-x"]
+        status, refused = await plane.call("DELETE", "/api/v1/workloads/trainings/job-1")
+        assert (status, "kubectl delete job nightly -n runai-vision" in refused["details"]) == (409, True), refused
+        assert "nightly" not in [o.name for o in (await agent.next(Desired)).objects]
+        await agent.report(gone=(Gone(row="WorkloadRow", key="job-1"), Gone(row="PodRow", key="p1")))
+    names = [w["name"] for w in (await plane.ok("GET", "/api/v1/workloads"))["workloads"]]
+    assert names == ["by-hand"]
+
+
 async def test_a_wrong_secret_a_copied_cluster_and_a_malformed_frame_are_each_turned_away(plane: Plane) -> None:
     assert await _closed(plane, "wrong", "uid-1") == 4403
+    waits = await plane.ok("GET", f"/api/fairlead/v1/clusters/{plane.cluster_id}")
+    assert (waits["state"], waits["reasons"]) == ("WaitingToConnect", ["secret-wrong"])
+    assert f"fairlead cluster secret {waits['name']}" in waits["message"]
+    assert await _closed(plane, "wrong", "uid-1", cluster_id="nobody") == 4403
     async with connect(plane.url, plane.cluster_id, CLUSTER_SECRET, kube_uid="uid-1") as agent:
         await agent.next(Desired)
+        assert (await plane.ok("GET", f"/api/fairlead/v1/clusters/{plane.cluster_id}"))["reasons"] == []
     assert await _closed(plane, CLUSTER_SECRET, "uid-2") == 4403
     async with connect(plane.url, plane.cluster_id, CLUSTER_SECRET, kube_uid="uid-1") as agent:
         await agent.socket.send_str('{"frame": "Observed", "seq": "three"}')
@@ -291,8 +318,15 @@ async def _text(plane: Plane, address: str) -> str:
         return await answer.text()
 
 
-async def _closed(plane: Plane, secret: str, kube_uid: str) -> int | None:
-    async with connect(plane.url, plane.cluster_id, secret, kube_uid=kube_uid) as agent:
+async def _closed(plane: Plane, secret: str, kube_uid: str, *, cluster_id: str = "") -> int | None:
+    async with connect(plane.url, cluster_id or plane.cluster_id, secret, kube_uid=kube_uid) as agent:
         async for message in agent.socket:
             assert message.type is not aiohttp.WSMsgType.ERROR
         return agent.socket.close_code
+
+
+async def test_a_renewed_secret_lets_its_agent_in_and_the_one_before_nobody(plane: Plane) -> None:
+    made = await plane.ok("POST", f"/api/v1/clusters/{plane.cluster_id}/secret")
+    async with connect(plane.url, plane.cluster_id, made["clientSecret"]) as agent:
+        assert (await agent.next(Desired)).full
+    assert await _closed(plane, CLUSTER_SECRET, "uid-1") == 4403

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from tests.server.agent_double import AgentDouble, connect
 from tests.server.conftest import CLUSTER_SECRET, Plane
 
+from fairlead.runtime.errors import Denied
 from fairlead.server.db import clusters as table
 from fairlead.server.db import database, stored
 from fairlead.server.db.database import Database
@@ -93,6 +94,17 @@ def test_the_gravest_word_stands(
 ) -> None:
     found = standing(cluster, is_there=is_there)
     assert (found.state, found.reasons, found.since) == (state, reasons, since)
+
+
+def test_who_is_turned_away_is_not_said_to_be_silent() -> None:
+    why = Denied("Its secret is wrong.", hint="Renew it.", code="secret-wrong")
+    waits, away = (standing(a_cluster(last_seen=seen), is_there=False, refused=why) for seen in (0.0, 10.0))
+    assert (waits.state, waits.reasons, away.state, away.reasons) == (
+        *("WaitingToConnect", ("secret-wrong",)),
+        *("Disconnected", ("secret-wrong",)),
+    )
+    assert waits.message == "Its agent is turned away. Its secret is wrong. Renew it."
+    assert away.message == "Its agent is turned away. Its secret is wrong. Renew it. Work in the cluster goes on."
 
 
 async def test_what_the_cluster_says_of_itself_is_in_both_apis_and_in_the_stream(plane: Plane) -> None:

@@ -179,7 +179,7 @@ async def test_the_stream_tells_changes_and_can_be_taken_up_again(plane: Plane) 
     await agents.observed(plane.context, plane.cluster_id, Observed(seq=2, rows=(NodeRow(name="n2"),)))
     async with plane.session.get(address, params={"topics": "nodes"}, headers={"Last-Event-ID": first["id"]}) as stream:
         await _event(stream)
-        assert json.loads((await _event(stream))["data"])["key"] == "n2"
+        assert json.loads((await _event(stream))["data"])["key"] == f"{plane.cluster_id}/n2"
     async with plane.session.get(address, params={"topics": "nodes", "since": 10**9}) as stream:
         await _event(stream)
         assert (await _event(stream))["event"] == "reset"

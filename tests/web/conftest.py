@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Request, ViewportSize, sync_playwright
 from tests.parts.build import Unavailable
 from tests.parts.debian import program
 from tests.parts.hashing import quick_hashes
@@ -31,6 +31,7 @@ from fairlead.wire.rest.organisation import PoolResources, ProjectCreate, Resour
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "src" / "fairlead" / "server" / "web"
 SHOTS = Path(os.environ["FAIRLEAD_SHOTS"]) if os.environ.get("FAIRLEAD_SHOTS") else None
+SCREEN: ViewportSize = {"width": 1440, "height": 900}
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -128,36 +129,69 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def tab(browser: Browser) -> Iterator[Page]:
+    """One for all tests that need none of their own: a new one costs the browser ten times what loading a page does."""
+    context = browser.new_context(viewport=SCREEN)
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture
-def page(browser: Browser, site: Site) -> Iterator[Page]:
-    """A signed-in page of the sample."""
+def page(site: Site, tab: Page) -> Iterator[Page]:
+    """A signed-in page of the sample, with nothing in it of the test before."""
+    tab.unroute_all()
+    tab.goto("about:blank")
+    tab.context.set_storage_state({})
+    tab.set_viewport_size(SCREEN)
+    tab.mouse.move(0, 0)
+    with _signed_in(tab, site):
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def lasting_page(browser: Browser, site: Site) -> Iterator[Page]:
+    """A signed-in page of the sample for all tests of a file that set, or load anew, what they look at."""
     with a_page(browser, site) as opened:
         yield opened
 
 
 @contextmanager
 def a_page(browser: Browser, site: Site, asked: list[str] | None = None, **screen: Any) -> Iterator[Page]:
-    """A signed-in page that fails the test on any error in it, or on a request that leaves the origin; `asked` gets each address."""
-    context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}} | screen)
-    opened = context.new_page()
+    """A signed-in page with cookies of its own; `asked` gets each address that it asks for."""
+    context = browser.new_context(**{"viewport": SCREEN} | screen)
+    try:
+        with _signed_in(context.new_page(), site, asked) as opened:
+            yield opened
+    finally:
+        context.close()
+
+
+@contextmanager
+def _signed_in(opened: Page, site: Site, asked: list[str] | None = None) -> Iterator[Page]:
+    """The page, which fails the test on any error in it, or on a request that leaves the origin."""
     troubles: list[str] = []
-    opened.on("pageerror", lambda error: troubles.append(f"error in the page: {error}"))
-    opened.on("request", lambda request: _stays(request.url, site.url, troubles))
-    if asked is not None:
-        opened.on("request", lambda request: asked.append(request.url.removeprefix(site.url)))
+
+    def failed(error: Error) -> None:
+        troubles.append(f"error in the page: {error}")
+
+    def requested(request: Request) -> None:
+        if not request.url.startswith((site.url, "data:", "blob:")):
+            troubles.append(f"left the origin: {request.url}")
+        if asked is not None:
+            asked.append(request.url.removeprefix(site.url))
+
+    opened.on("pageerror", failed)
+    opened.on("request", requested)
     try:
         opened.goto(f"{site.url}/#key={site.key()}")
         opened.wait_for_selector("h1:has-text('Workloads')")
         opened.wait_for_selector(".grow")
         yield opened
     finally:
-        context.close()
+        opened.remove_listener("pageerror", failed)
+        opened.remove_listener("request", requested)
     assert not troubles
-
-
-def _stays(address: str, origin: str, troubles: list[str]) -> None:
-    if not address.startswith((origin, "data:", "blob:")):
-        troubles.append(f"left the origin: {address}")
 
 
 def shoot(page: Page, name: str) -> None:

@@ -21,8 +21,8 @@ BUDGET = 250_000
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["workloads", "workloads?w=sft-70b-run4", "nodes", "projects", "projects?p=vision"])
-def test_axe_finds_nothing(page: Page, site: Site, path: str, theme: str, size: str) -> None:
-    width, height = SIZES[size]
+def test_axe_finds_nothing(lasting_page: Page, site: Site, path: str, theme: str, size: str) -> None:
+    page, (width, height) = lasting_page, SIZES[size]
     page.set_viewport_size({"width": width, "height": height})
     page.evaluate(f"localStorage.setItem('fairlead-theme', '{theme}')")
     page.goto(f"{site.url}/{path}")

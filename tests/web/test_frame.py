@@ -103,20 +103,26 @@ def test_why_a_workload_waits_is_shown_whole_and_its_headline_once(
     expect(page.get_by_role("tab", name="Spec")).to_be_in_viewport()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["workloads", "workloads?w=sft-70b-run4", "projects", "projects?p=vision", "nodes"])
-def test_nothing_is_cut_on_a_phone(browser: Browser, site: Site, path: str, theme: str) -> None:
+@pytest.fixture(scope="module")
+def phone(browser: Browser, site: Site) -> Iterator[Page]:
+    """A signed-in page of a phone: each test sets the theme, and loads what it looks at anew."""
     screen = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     with a_page(browser, site, **screen) as page:
-        page.evaluate(f"localStorage.setItem('fairlead-theme', '{theme}')")
-        page.goto(f"{site.url}/{path}")
-        page.wait_for_selector(":is(.grow, .cdi, .pn):visible")
-        page.wait_for_timeout(300)
-        assert page.locator("html").get_attribute("data-theme") == theme
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        assert page.evaluate(CUT) == []
-        if path == "nodes":
-            page.get_by_role("button", name="Table").tap()
-            expect(page.get_by_text("GPU 0").first).to_be_visible()
-            assert page.evaluate(CUT) == []
-        shoot(page, f"whole-{path.replace('?', '-')}-{theme}")
+        yield page
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["workloads", "workloads?w=sft-70b-run4", "projects", "projects?p=vision", "nodes"])
+def test_nothing_is_cut_on_a_phone(phone: Page, site: Site, path: str, theme: str) -> None:
+    phone.evaluate(f"localStorage.setItem('fairlead-theme', '{theme}')")
+    phone.goto(f"{site.url}/{path}")
+    phone.wait_for_selector(":is(.grow, .cdi, .pn):visible")
+    phone.wait_for_timeout(300)
+    assert phone.locator("html").get_attribute("data-theme") == theme
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    assert phone.evaluate(CUT) == []
+    if path == "nodes":
+        phone.get_by_role("button", name="Table").tap()
+        expect(phone.get_by_text("GPU 0").first).to_be_visible()
+        assert phone.evaluate(CUT) == []
+    shoot(phone, f"whole-{path.replace('?', '-')}-{theme}")

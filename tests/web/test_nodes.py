@@ -83,8 +83,8 @@ def test_the_table_of_devices_says_the_state_of_node_and_device(page: Page) -> N
 
 
 @pytest.mark.parametrize("size", [25_199_403_008, 24_830_279_680, (23 << 30) + (1 << 27), 512 << 30, 132_070_244_352])
-def test_memory_is_rounded_as_the_command_line_rounds_it(page: Page, site: Site, size: int) -> None:
-    before = _node("h100-03")
+def test_memory_is_rounded_as_the_command_line_rounds_it(lasting_page: Page, site: Site, size: int) -> None:
+    page, before = lasting_page, _node("h100-03")
     page.get_by_role("link", name="Nodes").click()
     site.tell(replace(before, memory_bytes=size, memory_used_bytes=0))
     expect(page.get_by_role("row").filter(has_text="h100-03")).to_contain_text(f"0 of {gib(size)}")

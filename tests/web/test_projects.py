@@ -60,6 +60,7 @@ def test_every_waiting_workload_of_a_pool_says_on_whom_it_waits(page: Page, site
     page.get_by_role("link", name="Projects").click()
     waits = page.get_by_role("region", name="Who waits in default")
     row = waits.get_by_role("row").filter(has_text="vit-wide")
+    row.wait_for()
     assert row.get_by_role("cell").all_inner_texts()[1:4] == ["vision", "8", "its own project: limit 8"]
     row = waits.get_by_role("row").filter(has_text="sft-70b-run4")
     said = "No node has room: needs 8 GPUs, 6 GPUs left (6 nodes); vision borrows 2"

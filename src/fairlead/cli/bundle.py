@@ -84,7 +84,7 @@ def create(
     """
     import fairlead
 
-    config = config_in(config_file, "")
+    config = _of_the_makers(config_in(config_file, ""))
     if config.prometheus.mode == "bundled" and not without_prometheus:
         more = (*more, _prometheus())
     target = file or Path(f"fairlead-{fairlead.__version__}.tar")
@@ -97,6 +97,13 @@ def create(
     click.echo(
         f"{target}: {target.stat().st_size // _MIB} MiB. Take it there and type: fairlead bundle load {target} --registry HOST"
     )
+
+
+def _of_the_makers(config: Config) -> Config:
+    """The configuration with images where they are made: a bundle fills mirrors, it does not come from them."""
+    import msgspec
+
+    return msgspec.structs.replace(config, registry=msgspec.structs.replace(config.registry, mirrors=()))
 
 
 async def _packed(

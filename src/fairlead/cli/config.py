@@ -77,6 +77,21 @@ def example() -> None:
 
 
 @config.command()
+def schema() -> None:
+    """The JSON Schema of fairlead.yaml: with it an editor completes keys, shows what they mean and marks what is wrong.
+
+    \b
+    Example:
+      fairlead config schema > fairlead.schema.json
+    """
+    import json
+
+    from fairlead.preflight.explain import schema as document
+
+    click.echo(json.dumps(document(), indent=1))
+
+
+@config.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True, readable=True))
 def check(file: Path) -> None:
     """Read a fairlead.yaml and say what is wrong in it. Exit 2 where something is.
@@ -88,9 +103,14 @@ def check(file: Path) -> None:
     from fairlead.preflight.config import config_from
     from fairlead.preflight.gather.certificates import authorities_of
     from fairlead.preflight.report import known
+    from fairlead.preflight.values import wrong_values
+    from fairlead.runtime.errors import Invalid
 
     read = config_from(file.read_text(encoding="utf-8"), str(file))
     for code in read.accept:
         known(code)
     authorities_of(read)
+    if wrong := wrong_values(read):
+        hint = "`fairlead config explain KEY` says what may stand there."
+        raise Invalid(f"{file}: " + "; ".join(wrong) + ".", hint=hint, code="config")
     click.echo(f"{file} is right.")

@@ -21,8 +21,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _OURS_TO_MEND = "release-stuck"
 """What an installation that was cut off leaves, and this one takes up."""
-_BROUGHT = "egress-charts"
-"""What an installation does not need that brings its own chart."""
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True, readable=True)
 
 
@@ -168,24 +166,27 @@ def _installed(given: Mapping[str, Any], *, must_exist: bool) -> None:
 
 def _preflight(given: Mapping[str, Any]) -> tuple[Report, Config]:
     """What the very configuration that will be installed meets. Ends the program where it may not go on."""
+    from fairlead.install.values import as_used, not_used
     from fairlead.preflight.check import Verdict
     from fairlead.preflight.report import report_of, select
 
-    selection = select()
-    source = source_of(selection, {**given, "timeout": "5m"})
-    report = report_of(facts_of(source), source.config, selection, accepted_risks(given["accept"]))
+    config = config_in(given["config_file"], given["namespace"])
+    used = as_used(config, given["chart"])
+    unused = not_used(used)
+    source = source_of(select(skip=unused), {**given, "timeout": "5m"}, used)
+    report = report_of(facts_of(source), used, select(), accepted_risks(given["accept"]), unused)
     print_report(report)
     if report.is_out_of_reach:
         sys.exit(report.exit_code())
     failed = [each for each in report.results if each.counts is Verdict.FAIL]
-    failed = [each for each in failed if each.finding.cause != _OURS_TO_MEND and each.check.code != _BROUGHT]
+    failed = [each for each in failed if each.finding.cause != _OURS_TO_MEND]
     if failed:
         names = " ".join(f"--accept {each.check.code}='WHY'" for each in failed)
         click.echo(f"\nNothing was changed. Mend what fails, or take the risk, which is recorded: {names}", err=True)
         sys.exit(report.exit_code())
     if unknown := ", ".join(each.check.code for each in report.results if each.counts is Verdict.UNKNOWN):
         click.echo(f"\nNot known: {unknown}. Nothing of it is known to be missing, so it goes on.", err=True)
-    return report, source.config
+    return report, config
 
 
 def _values(report: Report, config: Config) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,29 +37,36 @@ class Source:
     options: Options
 
 
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True, readable=True)
+_KNOWN: Any = (
+    click.option(
+        "--config", "config_file", type=_FILE, help="fairlead.yaml: what will be installed. `fairlead config explain`."
+    ),
+    click.option("--facts", "facts_file", type=_FILE, help="Judge facts that were saved, without a cluster."),
+    click.option("--namespace", default="", help="Namespace of the product; that of the configuration if left out."),
+)
+
+
 def _source(command: F) -> F:
     """The options that say which facts and which configuration."""
     options = (
         click.option("--kubeconfig", default="", help="Kubeconfig of the cluster; that of kubectl if left out."),
-        click.option(
-            "--config",
-            "config_file",
-            type=_FILE,
-            help="fairlead.yaml: what will be installed. `fairlead config explain`.",
-        ),
-        click.option("--facts", "facts_file", type=_FILE, help="Judge facts that were saved, without a cluster."),
-        click.option(
-            "--namespace", default="", help="Namespace of the product; that of the configuration if left out."
-        ),
+        *_KNOWN,
         click.option("--no-probe", is_flag=True, help="Start no pods; what only they can tell is unknown."),
         click.option("--timeout", default="5m", show_default=True, help="For the whole; what is late is unknown."),
     )
+    return _with(command, options)
+
+
+def _known(command: F) -> F:
+    """Those of them that ask no cluster."""
+    return _with(command, _KNOWN)
+
+
+def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-_FILE = click.Path(path_type=Path, dir_okay=False, exists=True, readable=True)
 
 
 @click.group(invoke_without_command=True)
@@ -91,6 +99,7 @@ def preflight(ctx: click.Context, /, **given: Any) -> None:
       fairlead preflight --save-facts facts.yaml --anonymise
       fairlead preflight --facts facts.yaml --accept clock-skew='mended on Monday'
       fairlead preflight egress -o csv
+      fairlead preflight explain gpu-driver
     """
     if ctx.invoked_subcommand is None:
         sys.exit(_run(given))
@@ -120,16 +129,21 @@ def _run(given: Mapping[str, Any]) -> int:
 def facts_of(source: Source) -> Facts:
     """The facts to judge: those of the file, else gathered from the cluster."""
     if source.facts_file is not None:
-        from fairlead.preflight.facts import facts_from
-
-        return facts_from(source.facts_file.read_text(encoding="utf-8"), str(source.facts_file))
-    from fairlead.preflight.gather import gather
+        return facts_in(source.facts_file)
+    from fairlead.preflight.gather.run import gather
 
     return gather(source.config, source.options, lambda line: click.echo(line, err=True))
 
 
-def source_of(selection: Selection, given: Mapping[str, Any]) -> Source:
-    """What the options of `_source` say. Raises: Invalid, BadParameter."""
+def facts_in(file: Path) -> Facts:
+    """The facts that were saved there. Raises: Invalid."""
+    from fairlead.preflight.facts import facts_from
+
+    return facts_from(file.read_text(encoding="utf-8"), str(file))
+
+
+def source_of(selection: Selection, given: Mapping[str, Any], config: Config | None = None) -> Source:
+    """What the options of `_source` say. `config`: in place of that of the file. Raises: Invalid, BadParameter."""
     from fairlead.preflight.options import Options
 
     options = Options(
@@ -138,7 +152,7 @@ def source_of(selection: Selection, given: Mapping[str, Any]) -> Source:
         probe=not given["no_probe"],
         timeout_seconds=seconds_in(given["timeout"]),
     )
-    return Source(config_in(given["config_file"], given["namespace"]), given["facts_file"], options)
+    return Source(config or config_in(given["config_file"], given["namespace"]), given["facts_file"], options)
 
 
 def config_in(file: Path | None, namespace: str) -> Config:
@@ -184,7 +198,8 @@ def accepted_risks(given: tuple[str, ...]) -> dict[str, str]:
 def _save(facts: Facts, config: Config, file: Path, *, anonymise: bool) -> None:
     from fairlead.preflight.redact import redacted
 
-    document = redacted(facts, anonymise=anonymise, keep=(config.namespace,))
+    own = (config.namespace, config.system_nodes.label.partition("=")[2])
+    document = redacted(facts, anonymise=anonymise, keep=own)
     is_json = file.suffix == ".json"
     file.write_text(
         json.dumps(document, indent=1, ensure_ascii=False) + "\n" if is_json else as_yaml(document), encoding="utf-8"
@@ -225,7 +240,7 @@ def _report_in(file: Path) -> dict[str, Any]:
 
 
 @preflight.command()
-@_source
+@_known
 @click.option(
     "-o",
     "--output",
@@ -234,10 +249,11 @@ def _report_in(file: Path) -> dict[str, Any]:
     show_default=True,
     help="Form.",
 )
-def egress(output: str, **source: Any) -> None:
+def egress(output: str, config_file: Path | None, facts_file: Path | None, namespace: str) -> None:
     """What to ask of whoever runs the firewall: hosts, ports, when and why, and whether they were reached.
 
-    With --facts from what was found out earlier, else from the configuration alone: no cluster is asked.
+    With --facts from what was found out earlier, else from the configuration alone: no cluster is asked. A NetworkPolicy needs them
+    to name the API server by its addresses.
 
     \b
     Example:
@@ -245,16 +261,15 @@ def egress(output: str, **source: Any) -> None:
       fairlead preflight egress --facts facts.yaml -o csv > firewall.csv
     """
     from fairlead.preflight.facts import Facts
-    from fairlead.preflight.report import select
     from fairlead.preflight.request import COLUMNS, as_csv, as_network_policy, requests
 
-    told = source_of(select(), source)
-    facts = facts_of(told) if told.facts_file is not None else Facts({})
-    rows = requests(facts, told.config)
+    config = config_in(config_file, namespace)
+    facts = facts_in(facts_file) if facts_file is not None else Facts({})
+    rows = requests(facts, config)
     if output == "csv":
         click.echo(as_csv(rows), nl=False)
     elif output == "networkpolicy":
-        click.echo(as_network_policy(rows, told.config), nl=False)
+        click.echo(as_network_policy(rows, config, facts), nl=False)
     elif output == "json":
         click.echo(
             json.dumps([dict(zip(COLUMNS, row.cells(), strict=True)) for row in rows], indent=2, ensure_ascii=False)
@@ -265,6 +280,49 @@ def egress(output: str, **source: Any) -> None:
             for row in rows:
                 if row.row == name:
                     click.echo(f"  {row.sentence()}")
+
+
+@preflight.command()
+@click.argument("finding", metavar="CODE[#CAUSE]")
+@OUTPUT
+def explain(finding: str, output: str) -> None:
+    """What a check is about, and what each thing means that it may find: its page of the reference, without a network.
+
+    \b
+    Example:
+      fairlead preflight explain gpu-driver
+      fairlead preflight explain registry-pull#auth
+    """
+    from fairlead.preflight.explain import meaning
+    from fairlead.preflight.report import known
+
+    code, _, cause = finding.partition("#")
+    check = known(code)
+    about, causes = meaning(check)
+    if cause and cause not in causes:
+        raise Invalid(f"{code} never finds {cause!r}.", hint=f"It may find: {', '.join(causes)}.", code="preflight")
+    told = {cause: causes[cause]} if cause else causes
+    document = {
+        "code": code,
+        "title": check.title,
+        "row": check.row,
+        "about": about,
+        "expected": check.expected,
+        "rules": check.rules,
+        "disables": list(check.disables),
+        "causes": told,
+    }
+
+    def table() -> None:
+        width = shutil.get_terminal_size((_NO_TERMINAL, 24)).columns
+        click.secho(f"{code}: {check.title}", bold=True)
+        for text in (about, f"Expected: {check.expected}.", f"Verdicts: {check.rules}."):
+            click.echo(textwrap.fill(text, width))
+        for means in dict.fromkeys(told.values()):
+            click.secho(f"\n{', '.join(word for word in told if told[word] == means)}", bold=True)
+            click.echo(textwrap.fill(means, width, initial_indent="  ", subsequent_indent="  "))
+
+    show(document, output, table, names=[code])
 
 
 @preflight.command()

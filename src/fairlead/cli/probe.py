@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -73,16 +75,44 @@ def gpu() -> None:
 
 
 def _gpu() -> dict[str, Any]:
-    found: dict[str, Any] = {"cuda_init": _cuda_init()}
+    found: dict[str, Any] = {"cuda_init": _cuda_init(), "nvidia_smi_exit": _nvidia_smi()}
     try:
         import pynvml  # only where there is a GPU
 
         pynvml.nvmlInit()
         found["devices_seen"] = pynvml.nvmlDeviceGetCount()
         found["driver_library"] = str(pynvml.nvmlSystemGetDriverVersion())
+        found["fabric_state"] = fabric_state(pynvml)
     except Exception as error:  # noqa: BLE001  # whatever the library says is what is told
         found["nvml_error"] = str(error)
     return found
+
+
+_FABRIC: Final = ("not_supported", "not_started", "in_progress", "completed")
+"""By NVML's numbers. Source: nvml.h, NVML_GPU_FABRIC_STATE_."""
+
+
+def fabric_state(nvml: Any) -> str | None:
+    """The state of the fabric between the GPUs, by the first of them; None where the library does not know."""
+    info = nvml.c_nvmlGpuFabricInfoV_t()
+    try:
+        nvml.nvmlDeviceGetGpuFabricInfoV(nvml.nvmlDeviceGetHandleByIndex(0), ctypes.byref(info))
+        return _FABRIC[info.state]
+    except (nvml.NVMLError, IndexError, AttributeError):
+        return None
+
+
+def _nvidia_smi() -> int | None:
+    """Its exit code; None where the container stack did not bring it."""
+    if (program := shutil.which("nvidia-smi")) is None:
+        return None
+    try:
+        return subprocess.run([program, "-L"], capture_output=True, timeout=_SMI_SECONDS).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+_SMI_SECONDS: Final = 20.0
 
 
 def _cuda_init() -> int | None:

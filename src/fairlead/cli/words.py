@@ -11,7 +11,7 @@ from fairlead.cli.rest import named_data, usual_data
 
 
 def command(words: str, data: Path | None = None) -> str:
-    """`fairlead words`, with the folder of the data (`data`, else the one that was named) where it is not the usual one."""
+    """`fairlead` and the words, with the folder of the data (`data`, else the one that was named) where it is not the usual one."""
     return f"fairlead{_folder(data)} {words}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -280,10 +281,20 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         listener.close()
         raise Conflict(
             f"Port {port} of {host} cannot be used: {error.strerror or error}.",
-            hint=f"Something else may listen there; {environment().get(PORT_OPTION) or '--port'} chooses another.",
+            hint=_about_address(error),
             code="port-taken",
         ) from None
     try:
         yield listener
     finally:
         listener.close()
+
+
+def _about_address(error: OSError) -> str:
+    """What to do about a socket that cannot be had."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "`--host` takes an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them."
+    other = environment().get(PORT_OPTION) or "--port"
+    if error.errno == errno.EACCES:
+        return f"Ports below 1024 need more rights; {other} chooses another."
+    return f"Something else may listen there; {other} chooses another."

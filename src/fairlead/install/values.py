@@ -9,7 +9,7 @@ import msgspec
 
 from fairlead.preflight.checks.network import no_proxy
 from fairlead.preflight.checks.ways import host_and_port, is_proxied, proxy_of
-from fairlead.preflight.config import Config, Switch, image_repository
+from fairlead.preflight.config import Config, Switch, image_home, image_repository, without_user
 from fairlead.preflight.facts import Facts
 from fairlead.runtime.errors import Invalid
 
@@ -19,20 +19,44 @@ Values = dict[str, Any]
 def values_of(config: Config, facts: Facts, ca: str = "") -> Values:
     """The values. `ca`: the authorities that `ca_bundle` names, PEM.
 
-    Raises: Invalid where keys of the configuration contradict each other.
+    Raises: Invalid where keys of the configuration contradict each other, or a password would be lost that only an address holds.
     """
+    _refuse_lost_credentials(config)
     return {
         "image": _image(config),
         "systemNodes": {"label": config.system_nodes.label, "required": config.production},
         "podSecurityPolicy": {"enabled": _switch(config.pod_security_policy)},
         "openshift": {"enabled": is_openshift(config, facts)},
         "gpu": {"runtimeClass": name} if (name := _runtime_class(facts)) else {},
-        "node": {"runtimeClassName": name} if name else {},
+        "projects": {"createNamespaces": config.create_namespaces},
+        "node": {
+            "createNamespaces": config.create_namespaces,
+            **({"runtimeClassName": name} if name else {}),
+        },
         "agent": _agent(config, facts, ca),
         "server": _server(config, facts, ca),
         "prometheus": _prometheus(config, facts),
         "remoteWrite": _remote_write(config, ca) if config.prometheus.mode == "bundled" else {},
     }
+
+
+def as_used(config: Config, chart: str) -> Config:
+    """The configuration with the place that the chart will be had from. `chart`: what is named to Helm; empty for the program's own."""
+    place = chart if chart.startswith(("oci://", "https://", "http://")) else ""
+    return msgspec.structs.replace(config, egress=msgspec.structs.replace(config.egress, charts=place))
+
+
+def not_used(config: Config) -> dict[str, str]:
+    """Code of a check -> why an installation of a configuration as in `as_used` does not use what it looks at."""
+    found = (
+        {}
+        if config.egress.charts
+        else {"egress-charts": "the chart comes with this program, or Helm has what --chart names"}
+    )
+    if config.control_plane.url and not config.control_plane.cluster:
+        why = "control_plane.cluster is not set, so nothing connects to a control plane"
+        found |= dict.fromkeys(("egress-control-plane", "control-plane"), why)
+    return found
 
 
 def is_openshift(config: Config, facts: Facts) -> bool:
@@ -46,9 +70,11 @@ def is_openshift(config: Config, facts: Facts) -> bool:
 def recorded(config: Config, accepted: Mapping[str, str]) -> dict[str, Any]:
     """The configuration as it is kept in the cluster for the daily checks: what differs from the defaults, and all risks taken.
 
-    Not the path of a file on the machine that installs.
+    Not the path of a file on the machine that installs, and no password.
     """
-    whole = msgspec.structs.replace(config, accept={**config.accept, **accepted}, ca_bundle=None)
+    way = config.proxy
+    proxy = msgspec.structs.replace(way, http=without_user(way.http), https=without_user(way.https))
+    whole = msgspec.structs.replace(config, accept={**config.accept, **accepted}, ca_bundle=None, proxy=proxy)
     return _without_defaults(msgspec.to_builtins(whole), msgspec.to_builtins(Config()))
 
 
@@ -62,6 +88,19 @@ def _without_defaults(document: dict[str, Any], defaults: dict[str, Any]) -> dic
         if value != default:
             found[key] = value
     return found
+
+
+def _refuse_lost_credentials(config: Config) -> None:
+    """Values of the chart hold no password, so those of a proxy have to be in a Secret."""
+    way = config.proxy
+    key = next((key for key in ("https", "http") if without_user(getattr(way, key)) != getattr(way, key)), "")
+    if key and not way.credentials_secret:
+        raise Invalid(
+            f"proxy.{key} holds a user or a password, and the values of the chart are kept where many may read them.",
+            hint=f"Take it out, make a Secret in the namespace {config.namespace} with USER:PASSWORD under the key "
+            "`proxy-credentials`, and name it in proxy.credentials_secret.",
+            code="config",
+        )
 
 
 def _switch(said: Switch) -> bool | str:
@@ -118,12 +157,12 @@ def _prometheus(config: Config, facts: Facts) -> Values:
         return {"enabled": False}
     classes = facts.maybe_items("storage_classes")
     has_class = bool(config.storage.class_) or any(each.maybe_flag("default") for each in classes)
-    inside = config.air_gap or config.registry.local_images
+    inside = config.air_gap or config.registry.local_images or config.registry.mirrors
     return {
         "mode": config.prometheus.mode,
         "operator": {"labels": config.prometheus.labels},
         "storage": {"enabled": has_class, "className": config.storage.class_},
-        **({"image": {"repository": f"{config.registry.host}/prometheus"}} if inside else {}),
+        **({"image": {"repository": f"{image_home(config)}/prometheus"}} if inside else {}),
     }
 
 

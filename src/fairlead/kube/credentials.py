@@ -37,6 +37,8 @@ class Credentials(Struct, frozen=True, kw_only=True):
     """The kubeconfig says not to check the server's certificate."""
     server_name: str = ""
     namespace: str = "default"
+    context: str = ""
+    """By which name of the kubeconfig."""
 
     def ssl_context(self, scratch: Path) -> ssl.SSLContext | None:
         """Give the TLS settings, None for plain HTTP. `scratch`: a private folder, for a client key must be a file."""
@@ -107,6 +109,7 @@ def from_kubeconfig(path: Path, context: str = "") -> Credentials:
         client_certificate=_bytes(path, user, "client-certificate"),
         client_key=_bytes(path, user, "client-key"),
         namespace=chosen.get("namespace") or "default",
+        context=name,
     )
 
 

@@ -14,7 +14,7 @@ from fairlead.kube.lines import closing, lines_of
 from fairlead.kube.transport import Refused, Request
 from fairlead.objects.codec import RawEvent, decode, decode_event
 from fairlead.objects.kinds import Kind
-from fairlead.objects.meta import ListMeta, Status, Wire
+from fairlead.objects.meta import ListMeta, Object, Status, Wire
 from fairlead.runtime.errors import Permanent, Retryable, Unreachable
 from fairlead.runtime.retry import FOREVER
 
@@ -120,14 +120,16 @@ def _event(kind: Kind[T], raw: RawEvent) -> Event[T]:
     if raw.type == "ERROR":
         status = _STATUS.decode(raw.object)
         raise error_of_status(status, status.code or 500)
-    meta = _HEAD.decode(raw.object).metadata
+    obj, broken = None, ""
+    if raw.type != "BOOKMARK":
+        try:
+            obj = decode(kind, raw.object)
+        except msgspec.ValidationError as error:
+            broken = str(error)
+    # what was read whole is not read for its name once more
+    meta = obj.metadata if isinstance(obj, Object) else _HEAD.decode(raw.object).metadata
     if raw.type == "BOOKMARK":
         return Event(change="MODIFIED", name="", namespace="", revision=meta.resource_version, object=None)
-    obj, broken = None, ""
-    try:
-        obj = decode(kind, raw.object)
-    except msgspec.ValidationError as error:
-        broken = str(error)
     return Event(
         change=cast(Change, raw.type),
         name=meta.name,

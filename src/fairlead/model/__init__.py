@@ -1,14 +1,14 @@
 """Frozen values and columns of the scheduler: what a decision reads and what it answers."""
 
-from fairlead.model.build import build_snapshot, leaf_subgroups
-from fairlead.model.columns import ClassColumns, GroupColumns, NodeColumns, PodColumns, QueueColumns, SharedColumns
-from fairlead.model.feasible import NodeRules
-from fairlead.model.patch import with_group, with_queue
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from fairlead.model.plan import Bind, Counters, Evict, Keep, Outcome, Plan, Warm
 from fairlead.model.policy import ACTIONS, KAI_POLICY, Action, Placement, Policy
 from fairlead.model.reasons import Code, Reason
 from fairlead.model.selectors import Requirement, meets, parse_selector
-from fairlead.model.snapshot import Demand, Snapshot, demand_row
 from fairlead.model.units import (
     K_NAMES,
     QUANTUM,
@@ -38,6 +38,37 @@ from fairlead.model.values import (
     TaskClass,
     Term,
 )
+
+if TYPE_CHECKING:
+    from fairlead.model.build import build_snapshot, leaf_subgroups
+    from fairlead.model.columns import (
+        ClassColumns,
+        GroupColumns,
+        NodeColumns,
+        PodColumns,
+        QueueColumns,
+        SharedColumns,
+    )
+    from fairlead.model.feasible import NodeRules
+    from fairlead.model.patch import with_group, with_queue
+    from fairlead.model.snapshot import Demand, Snapshot, demand_row
+
+_OF_ARRAYS: Final = {
+    "build": ("build_snapshot", "leaf_subgroups"),
+    "columns": ("ClassColumns", "GroupColumns", "NodeColumns", "PodColumns", "QueueColumns", "SharedColumns"),
+    "feasible": ("NodeRules",),
+    "patch": ("with_group", "with_queue"),
+    "snapshot": ("Demand", "Snapshot", "demand_row"),
+}
+"""Module -> names that need NumPy. They are loaded when asked for: most processes need values alone, and each saves its memory."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _OF_ARRAYS.items():
+        if name in names:
+            return getattr(import_module(f"fairlead.model.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "ACTIONS",

@@ -11,11 +11,12 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
+from fairlead.model.arrays import F64, I32, I64
 from fairlead.model.columns import GroupColumns, NodeColumns, PodColumns, QueueColumns
 from fairlead.model.feasible import class_columns, feasibility
 from fairlead.model.occupancy import charge_pods, occupy, shared_columns
 from fairlead.model.snapshot import Demand, Snapshot
-from fairlead.model.units import F64, I32, I64, UNLIMITED, Columns, ModelError, Scalars
+from fairlead.model.units import UNLIMITED, Columns, ModelError, Scalars
 from fairlead.model.values import Node, Pod, PodGroup, PodStatus, QueueSpec, SharedGpu, SubGroup, TaskClass
 
 FIRST = ("gpu", "cpu", "memory", "pods")
@@ -357,20 +358,10 @@ def _digest(snapshot: Snapshot) -> str:
     groups, pods = snapshot.groups, snapshot.pods
     digest.update("\n".join([group.uid for group in groups]).encode())
     digest.update("\n".join([pod.uid for pod in pods]).encode())
-    special = [
-        group
-        for group in groups
-        if group.hold or group.stale_since is not None or group.retry_at or len(group.subgroups) > 1
-    ]
-    special += [
-        group
-        for group in groups
-        if group.set_aside or group.is_undecidable or not group.movable or group.topology or group.failed_binds
-    ]
-    digest.update(msgspec.msgpack.encode(special))
-    digest.update(
-        msgspec.msgpack.encode([(p.shared, p.claims, p.nominated) for p in pods if p.shared or p.claims or p.nominated])
-    )
+    digest.update(msgspec.msgpack.encode([group for group in groups if _is_special(group)]))
+    digest.update(msgspec.msgpack.encode([groups[row].queue for row in np.flatnonzero(snapshot.j.queue < 0).tolist()]))
+    wishes = [(p.uid, p.shared, p.claims, p.nominated) for p in pods if p.shared or p.claims or p.nominated]
+    digest.update(msgspec.msgpack.encode(wishes))
     digest.update(np.array([group.created for group in groups], dtype=np.float64).tobytes())
     p, j = snapshot.p, snapshot.j
     for column in (
@@ -388,3 +379,20 @@ def _digest(snapshot: Snapshot) -> str:
     ):
         digest.update(column.tobytes())
     return digest.hexdigest()
+
+
+def _is_special(group: PodGroup) -> bool:
+    """Whether more of the group counts than its columns hold."""
+    only = group.subgroups[0]
+    return bool(
+        group.hold
+        or group.stale_since is not None
+        or group.retry_at
+        or group.failed_binds
+        or group.set_aside
+        or group.is_undecidable
+        or not group.movable
+        or len(group.subgroups) > 1
+        or any((group.topology, group.required_level, group.preferred_level))
+        or any((only.topology, only.required_level, only.preferred_level))
+    )

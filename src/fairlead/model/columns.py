@@ -7,7 +7,8 @@ Shape letters: N nodes, R resources, G shared GPUs, P pods, J groups, S subgroup
 
 from __future__ import annotations
 
-from fairlead.model.units import F64, I32, I64, Bit, Columns
+from fairlead.model.arrays import F64, I32, I64, Bit
+from fairlead.model.units import Columns
 
 
 class NodeColumns(Columns, frozen=True, kw_only=True):

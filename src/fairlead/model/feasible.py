@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
+from fairlead.model.arrays import I32, Bit
+from fairlead.model.charges import is_gpu_class, mig_charge
 from fairlead.model.columns import ClassColumns, NodeColumns, PodColumns
 from fairlead.model.selectors import Requirement, meets
-from fairlead.model.units import I32, Bit
 from fairlead.model.values import GpuRequest, Node, NodeRule, PodStatus, TaskClass
 
-_MIG: Final = re.compile(r"^nvidia\.com/mig-(\d+)g\.\d+gb$")
 _BLOCKING: Final = ("NoSchedule", "NoExecute")
-
-
-def mig_charge(mig: tuple[tuple[str, int], ...]) -> int:
-    """GPU milli charged for MIG instances: the leading number of the profile each; names of another pattern charge nothing."""
-    found = ((_MIG.match(name), count) for name, count in mig)
-    return sum(1000 * int(match.group(1)) * count for match, count in found if match)
-
-
-def is_gpu_class(device_class: str) -> bool:
-    """Whether devices of this DRA class count as GPUs."""
-    return "gpu" in device_class.lower()
 
 
 def class_columns(classes: Sequence[TaskClass], names: tuple[str, ...]) -> ClassColumns:

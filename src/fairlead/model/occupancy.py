@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from fairlead.model.arrays import I32, I64
+from fairlead.model.charges import memory_charge, portions
 from fairlead.model.columns import ClassColumns, NodeColumns, PodColumns, SharedColumns
-from fairlead.model.units import I32, I64
 from fairlead.model.values import Node, PodStatus, SharedGpu
 
 STAYS, FREEING, PROMISED = range(3)
@@ -63,18 +64,6 @@ def device_delta(members: I32) -> I64:
     idle = np.where(stays | freeing, -1000, 0)
     releasing = np.where(~stays & freeing, 1000, 0) - np.where(~stays & promised, 1000, 0)
     return np.stack((idle, releasing), axis=1).astype(np.int64)
-
-
-def portions(milli: int, mib: int, memory_mib: int) -> tuple[int, int]:
-    """(milli, MiB) that one device's part takes; the unit that was not named is floored. Devices of unknown size count no MiB."""
-    if mib:
-        return (mib * 1000 // memory_mib if memory_mib else 1000), mib
-    return milli, milli * memory_mib // 1000
-
-
-def memory_charge(mib: int, memory_mib: int, devices: int) -> int:
-    """GPU milli charged for a memory request on a device of that size: rounded up to 1/100 device, times the devices."""
-    return 10 * (-(-mib * 100 // memory_mib)) * devices if memory_mib else 1000 * devices
 
 
 def charge_pods(p: PodColumns, c: ClassColumns, n: NodeColumns) -> PodColumns:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 from msgspec.structs import replace
 
+from fairlead.model.arrays import I32, I64
 from fairlead.model.snapshot import Snapshot
-from fairlead.model.units import I32, I64, UNLIMITED
+from fairlead.model.units import UNLIMITED
 from fairlead.model.values import PodGroup, QueueSpec
 
 

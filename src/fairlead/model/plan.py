@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fairlead.model.policy import Action
+from fairlead.model.policy import Action, Policy
 from fairlead.model.reasons import Reason
 from fairlead.model.units import GpuGroup, NodeName, QueueName, Quota, Uid, Value
 from fairlead.model.values import Claim, Hold
@@ -69,6 +69,21 @@ class Plan(Value, frozen=True, kw_only=True):
 
 
 class Warm(Value, frozen=True, kw_only=True):
-    """Memory between cycles: only ever a speed-up, a decision with it equals one without."""
+    """Memory between cycles: only ever a speed-up, a decision with it equals one without.
 
-    token: int = 0
+    It is the last plan, which is the next one too while the snapshot and the policy are the same and no moment that a rule waits
+    for has passed. Units: seconds since the epoch.
+    """
+
+    plan: Plan | None = None
+    policy: Policy = Policy()
+    since: float = 0.0
+    until: float = 0.0
+    """First moment that the plan does not hold for."""
+
+    def answer(self, digest: str, policy: Policy, now: float) -> Plan | None:
+        """The plan for the snapshot of that digest, where it is known."""
+        plan = self.plan
+        if plan is None or plan.digest != digest or policy != self.policy:
+            return None
+        return plan if self.since <= now < self.until else None

@@ -55,7 +55,8 @@ class Policy(Value, frozen=True, kw_only=True):
     preempt_min_runtime: float = 0.0
     reclaim_min_runtime: float = 0.0
     keep_holds: bool = True
-    """A pipelined gang keeps its place between cycles; False = promises are forgotten after each cycle."""
+    """A pipelined gang keeps its place between cycles; False = promises are forgotten after each cycle, and work that was moved for a
+    group may be back in its old place before the group is there, to be moved again."""
     hold_timeout: float = 120.0
     """Seconds from the promise to its deadline."""
     min_gpu_memory_mib: int = 0

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NewType, TypeAlias
 
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 Uid = NewType("Uid", str)
 """Kubernetes metadata.uid."""
@@ -23,10 +21,6 @@ Quota: TypeAlias = tuple[int, int, int]
 Scalars: TypeAlias = tuple[tuple[str, int], ...]
 """Sorted (resource, amount): "gpu" milli, "cpu" milli, "memory" bytes, "pods", "nvidia.com/mig-1g.5gb", ..."""
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
-I32: TypeAlias = NDArray[np.int32]
-I64: TypeAlias = NDArray[np.int64]
-F64: TypeAlias = NDArray[np.float64]
-Bit: TypeAlias = NDArray[np.bool_]
 
 UNLIMITED: Final = 1 << 56
 QUANTUM: Final[Quota] = (1000, 1, 1)

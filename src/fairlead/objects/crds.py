@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 from fairlead.objects.json import Json, JsonObject
@@ -60,8 +61,8 @@ COLUMNS: Final[dict[str, tuple[JsonObject, ...]]] = {
         _column("Simulated", ".status.simulated", "boolean"),
     ),
     "ClusterConfig": (
-        _column("URL", ".spec.controlPlaneUrl"),
         _column("Prerequisites", ".status.prerequisites.verdict"),
+        _column("Services", '.status.conditions[?(@.type=="ServicesReady")].reason'),
         _column("Checked", ".status.prerequisites.at", "date"),
     ),
     "Workspace": _WORKLOAD,
@@ -105,6 +106,7 @@ def definition_of(kind: Kind[Any]) -> JsonObject:
     }
 
 
+@cache
 def definitions() -> tuple[JsonObject, ...]:
-    """Give the definitions of all custom kinds, in the order of the table."""
+    """Give the definitions of all custom kinds, in the order of the table. They are made once, so nobody changes them."""
     return tuple(definition_of(kind) for kind in CUSTOM_KINDS)

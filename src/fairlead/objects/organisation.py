@@ -170,32 +170,16 @@ class NodeReport(Object, frozen=True, kw_only=True):
     status: NodeReportStatus = NodeReportStatus()
 
 
-class ClusterConfigSpec(Wire, frozen=True, kw_only=True):
-    """Settings of a whole cluster that may change while it runs."""
-
-    cluster_id: str = ""
-    control_plane_url: str = ""
-    namespace_prefix: str = "runai-"
-    scheduler_names: tuple[str, ...] = ("fairlead",)
-    queue_label_keys: tuple[str, ...] = ("kai.scheduler/queue", "runai/queue")
-    node_pool_label_key: str = "kai.scheduler/node-pool"
-    reservation_namespace: str = "fairlead-reservation"
-    reservation_image: str = ""
-    reservation_runtime_class: str = ""
-    default_image_pull_policy: str = ""
-    shadow: bool = False
-    """Decide and report, but bind and evict nothing."""
-
-
-CheckVerdict = Literal["pass", "warn", "fail", "unknown"]
+CheckVerdict = Literal["pass", "warn", "fail", "unknown", ""]
+"""Empty: nothing was said yet, as no check says it."""
 
 
 class CheckedPrerequisite(Wire, frozen=True, kw_only=True):
     """What one check of the prerequisites said last."""
 
     code: str
-    verdict: CheckVerdict = "unknown"
-    counts: CheckVerdict = "unknown"
+    verdict: CheckVerdict = ""
+    counts: CheckVerdict = ""
     """What it is for the whole: a risk that was accepted is a warning, and what only a pod could tell is no fault."""
     since: str | None = None
     """Since when it says so, as far back as runs followed each other."""
@@ -216,7 +200,7 @@ class PrerequisitesReport(Wire, frozen=True, kw_only=True):
     at: str | None = None
     version: str = ""
     """Of the program that judged."""
-    verdict: CheckVerdict = "unknown"
+    verdict: CheckVerdict = ""
     checks: tuple[CheckedPrerequisite, ...] = ()
     nodes: tuple[str, ...] = ()
     """Nodes there were: another one is new, not worse."""
@@ -231,16 +215,14 @@ class PrerequisitesReport(Wire, frozen=True, kw_only=True):
 
 
 class ClusterConfigStatus(Wire, frozen=True, kw_only=True):
-    """Whether the settings are in force, what the cluster needs is there, and the product's own parts are well."""
+    """Whether what the cluster needs is there, and the product's own parts are well."""
 
     conditions: tuple[Condition, ...] = ()
     prerequisites: PrerequisitesReport = PrerequisitesReport()
-    observed_generation: Amount = 0
     version: str = field(default="")
 
 
 class ClusterConfig(Object, frozen=True, kw_only=True):
-    """The one settings object of a cluster, named `fairlead`. Cluster-scoped."""
+    """How a cluster stands as a whole: one object, named `fairlead`. Cluster-scoped."""
 
-    spec: ClusterConfigSpec = ClusterConfigSpec()
     status: ClusterConfigStatus = ClusterConfigStatus()

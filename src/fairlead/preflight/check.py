@@ -113,8 +113,14 @@ class Check:
 
     def page(self, cause: str = "") -> str:
         """Its page, with the anchor of a cause that is its own."""
-        anchor = f"#{cause}" if cause in self.causes else ""
-        return f"docs/reference/findings/{self.code}.md{anchor}"
+        return f"docs/reference/findings/{self.code}.md{self._anchor(cause)}"
+
+    def named(self, cause: str = "") -> str:
+        """Its code, with a cause that is its own."""
+        return f"{self.code}{self._anchor(cause)}"
+
+    def _anchor(self, cause: str) -> str:
+        return f"#{cause}" if cause in self.causes else ""
 
 
 COMMON_CAUSES: Final = ("", "not-needed", "not-known", "bug")

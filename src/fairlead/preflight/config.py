@@ -54,13 +54,19 @@ class Registry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: Annotated[
         str,
         _key(
-            "Registry of the product's images, HOST or HOST:PORT.",
+            "Registry of the product's images: HOST, HOST:PORT, or either with /PATH in front of the names of images.",
             value="image.repository",
             checks="registry-pull egress-product-images local-images node-architecture",
         ),
     ] = "registry.fairlead.example"
     mirrors: Annotated[
-        tuple[str, ...], _key("Registries that hold copies, asked first.", checks="registry-pull local-images")
+        tuple[str, ...],
+        _key(
+            "Registries that hold copies of all images, written as `registry.host`: the chart names its images, and those that others "
+            "make, in the first of them, so nodes pull from there alone. Mirrors of the nodes' own runtimes need not stand here.",
+            value="image.repository",
+            checks="registry-pull local-images egress-product-images egress-third-party-images",
+        ),
     ] = ()
     pull_secret: Annotated[
         str | None,
@@ -89,9 +95,19 @@ class Images(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The way out."""
 
-    http: Annotated[str, _key("Proxy for http addresses, http://HOST:PORT.", checks="proxy")] = ""
+    http: Annotated[
+        str,
+        _key(
+            "Proxy for http addresses, http://HOST:PORT; user and password: `proxy.credentials_secret`.", checks="proxy"
+        ),
+    ] = ""
     https: Annotated[
-        str, _key("Proxy for https addresses, http://HOST:PORT.", value="agent.proxy", checks="proxy egress-*")
+        str,
+        _key(
+            "Proxy for https addresses, http://HOST:PORT; user and password: `proxy.credentials_secret`.",
+            value="agent.proxy",
+            checks="proxy egress-*",
+        ),
     ] = ""
     no_proxy: Annotated[
         str,
@@ -242,7 +258,8 @@ class Egress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     charts: Annotated[
         str,
         _key(
-            "Host of the chart; empty: it is not fetched, as where `fairlead install` brings its own.",
+            "Host of the chart, oci://HOST/PATH, or the https address of an archive; empty: it is not fetched. "
+            "`fairlead install` judges what it will use: its own chart, or that of --chart.",
             checks="egress-charts",
         ),
     ] = "charts.fairlead.example"
@@ -281,6 +298,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     openshift: Annotated[
         Switch, _key("Whether it is OpenShift; auto looks.", value="openshift.enabled", checks="openshift-version")
     ] = "auto"
+    create_namespaces: Annotated[
+        bool,
+        _key(
+            "Whether the product makes namespaces, those of projects and those of its agents on nodes; false: administrators do.",
+            value="projects.createNamespaces",
+            checks="leftovers",
+        ),
+    ] = True
     pod_security_policy: Annotated[
         Switch,
         _key(
@@ -327,19 +352,25 @@ PROMETHEUS_TAG: Final = "v2.53.4"
 
 def keeps_data(config: Config) -> bool:
     """Whether the product has a volume in the cluster: of the Prometheus that it brings, or of the control plane."""
-    return bool(config.control_plane.server_secret) or config.prometheus.mode == "bundled"
+    own = bool(config.control_plane.server_secret) and not config.storage.external_database
+    return own or config.prometheus.mode == "bundled"
+
+
+def image_home(config: Config) -> str:
+    """The registry that nodes pull from, with the path in front of the names of images."""
+    return config.registry.mirrors[0] if config.registry.mirrors else config.registry.host
 
 
 def images_inside(config: Config) -> tuple[str, ...]:
     """The images that nodes must have where nothing is pulled."""
     tag = f"@{config.images.digest}" if config.images.digest else f":{config.images.tag or fairlead.__version__}"
-    brought = (f"{config.registry.host}/prometheus:{PROMETHEUS_TAG}",) if config.prometheus.mode == "bundled" else ()
+    brought = (f"{image_home(config)}/prometheus:{PROMETHEUS_TAG}",) if config.prometheus.mode == "bundled" else ()
     return (f"{image_repository(config)}{tag}", *brought)
 
 
 def image_repository(config: Config) -> str:
     """Where the product's image is, without tag or digest."""
-    return f"{config.registry.host}/fairlead"
+    return f"{image_home(config)}/fairlead"
 
 
 def config_from(text: str, name: str = "fairlead.yaml") -> Config:
@@ -354,14 +385,50 @@ def config_of(document: Mapping[str, Any], name: str = "fairlead.yaml") -> Confi
             f"{name}: " + "; ".join(unknown) + ".", hint="`fairlead config explain` lists all keys.", code="config"
         )
     try:
-        return msgspec.convert(_without_empty_sections(document), Config)
+        config = msgspec.convert(_without_empty_sections(document), Config)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
+        explain = "`fairlead config explain KEY` says what may stand there."
         raise Invalid(
             f"{name}: {where.rstrip('`') or 'the file'}: {what}.",
-            hint="`fairlead config explain KEY` says what may stand there.",
+            hint="Write true or false." if "Expected `bool`" in what else explain,
             code="config",
         ) from error
+    _refuse_passwords(config, name)
+    return config
+
+
+def _refuse_passwords(config: Config, name: str) -> None:
+    """The configuration is kept in the cluster and printed, where many may read it. Raises: Invalid, without the password."""
+    addresses = (
+        ("control_plane.url", config.control_plane.url, "control_plane.token_secret"),
+        ("prometheus.url", config.prometheus.url, "prometheus.token_secret"),
+        ("remote_write.url", config.remote_write.url, "remote_write.token_secret"),
+        ("oidc.issuer", config.oidc.issuer, "oidc.client_secret"),
+        ("registry.host", config.registry.host, "registry.pull_secret"),
+        *(("registry.mirrors", mirror, "registry.pull_secret") for mirror in config.registry.mirrors),
+    )
+    for key, address, secret in addresses:
+        if without_user(address) != address:
+            raise Invalid(
+                f"{name}: {key} holds a user or a password, and this file is kept in the cluster for many to read.",
+                hint=f"Take it out, put it into a Secret in the namespace {config.namespace}, and name that in {secret}.",
+                code="config",
+            )
+    for key, address in (("proxy.http", config.proxy.http), ("proxy.https", config.proxy.https)):
+        if "@" in without_user(address):
+            raise Invalid(
+                f"{name}: {key} is no address of a proxy.",
+                hint="Expected http://HOST:PORT; user and password: proxy.credentials_secret.",
+                code="config",
+            )
+
+
+def without_user(address: str) -> str:
+    """The address without user and password."""
+    scheme, sign, rest = address.rpartition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{sign}{place.rpartition('@')[2]}{slash}{path}"
 
 
 def config_keys() -> tuple[ConfigKey, ...]:

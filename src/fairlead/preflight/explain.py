@@ -1,14 +1,33 @@
-"""`fairlead.yaml` explained, and an example of it: both made from the keys themselves."""
+"""What checks mean, and `fairlead.yaml` explained: made from the checks and from the keys themselves."""
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from itertools import groupby
 from typing import Any
 
-from fairlead.preflight.config import ConfigKey, config_keys
+import msgspec
+
+from fairlead.preflight.check import Check
+from fairlead.preflight.config import Config, ConfigKey, config_keys
 from fairlead.preflight.reading import nearest
 from fairlead.runtime.errors import NotFound
+
+
+def meaning(check: Check) -> tuple[str, dict[str, str]]:
+    """(what it is about, cause -> what that means and what to do)."""
+    text, _, listed = (inspect.getdoc(check.judge) or "").partition("\n\n- ")
+    told = re.findall(r"^- ([\w, -]+): (.+(?:\n  .+)*)", f"- {listed}", re.M)
+    causes = {word: " ".join(said.split()) for words, said in told for word in words.split(", ")}
+    return " ".join(text.split()), causes
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of `fairlead.yaml`, for editors."""
+    found = msgspec.json.schema(Config)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "fairlead.yaml", **found}
 
 
 def explained(key: str = "") -> tuple[ConfigKey, ...]:
@@ -54,7 +73,7 @@ def page() -> str:
     lines = [
         "# fairlead.yaml\n",
         "One file for `fairlead preflight` and the installation. `fairlead config explain` says the same; `fairlead config example` "
-        "writes a commented file; `fairlead config check FILE` reads one.\n",
+        "writes a commented file; `fairlead config check FILE` reads one; `fairlead config schema` is for editors.\n",
         "| key | default | meaning | value of the chart | checks |",
         "|---|---|---|---|---|",
     ]

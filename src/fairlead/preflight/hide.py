@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from fairlead.preflight.keys import TREE, Branch
 
-_PREFIX: Final = {"node": "node", "namespace": "ns", "host": "host", "url": "host", "cluster": "cluster"}
+_PREFIX: Final = {
+    "node": "node",
+    "namespace": "ns",
+    "host": "host",
+    "url": "host",
+    "cluster": "cluster",
+    "user": "user",
+    "value": "value",
+}
 """Sort of a key -> what hidden names of it begin with."""
 _NO_NAMES: Final = frozenset(("word", "address", "time", "number", "flag"))
 """Sorts in which no names stand: words of a fixed vocabulary, addresses and times stay as they are."""
 OPEN: Final = frozenset(("default", "kube-system", "kube-public", "kube-node-lease", "localhost", ""))
 """Names that every cluster has."""
+_COMMON: Final = frozenset(
+    ("true", "false", "yes", "present", "exists", "gpu", "nvidia", "spot", "system", "infra", "control-plane")
+)
+"""Values of taints that tell nothing of whose cluster it is."""
 _ADDRESS: Final = re.compile(r"[\d.]+(/\d+)?|[0-9a-fA-F:]*:[0-9a-fA-F:.]*(/\d+)?")
 """Addresses stay: ranges could not be judged without."""
+
+_IN_MESSAGES: Final = (
+    ("host", re.compile(r"(?<=://)[\w-]+(?:\.[\w-]+)+")),
+    ("host", re.compile(r"(?<![\w.-])[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}(?=:\d)")),
+    ("host", re.compile(r"(?<=lookup )[\w-]+(?:\.[\w-]+)+")),
+    ("user", re.compile(r"(?i)(?<=\buser \")[^\"]+")),
+)
+"""Names that only a message tells: of URLs, before a port, of a resolver that failed, and of users."""
+_HOSTNAME: Final = "kubernetes.io/hostname"
 
 Visit = Callable[[str, str], str]
 """(sort, text) -> the text that takes its place."""
@@ -28,16 +49,38 @@ def hidden(document: dict[str, Any], salt: str, keep: tuple[str, ...] = ()) -> d
     names: dict[str, str] = {}
 
     def note(sort: str, text: str) -> str:
-        name = host_in(text) if sort in ("host", "url") else text
-        if sort in _PREFIX and name not in OPEN and name not in keep and not is_address(name):
-            names.setdefault(name, sort)
+        for kind, name in _names_in(sort, text):
+            if name not in OPEN and name not in keep and not is_address(name):
+                names.setdefault(name, kind)
         return text
+
+    nodes = document.get("nodes")
+    for node in nodes if isinstance(nodes, list) else ():
+        note("node", str(_label_of(node) or ""))
 
     visited(document, TREE, note)
     found: dict[str, Any] = (
         visited(document, TREE, lambda sort, text: _replaced(text, names, salt)) if names else document
     )
     return found
+
+
+def _names_in(sort: str, text: str) -> Iterator[tuple[str, str]]:
+    """(sort, name) of the names that a value is or tells."""
+    if sort in ("host", "url"):
+        yield sort, host_in(text)
+    elif sort in _PREFIX:
+        if sort != "value" or text.lower() not in _COMMON:
+            yield sort, text
+    else:
+        for kind, pattern in _IN_MESSAGES:
+            yield from ((kind, name) for name in pattern.findall(text))
+
+
+def _label_of(node: Any) -> Any:
+    """What a node calls itself, which is not always its name."""
+    labels = node.get("labels") if isinstance(node, Mapping) else None
+    return labels.get(_HOSTNAME) if isinstance(labels, Mapping) else None
 
 
 def hidden_url(url: str, salt: str) -> str:

@@ -18,16 +18,27 @@ from fairlead.preflight.keys import SORTS, TREE, VOCABULARY, Branch
 CUT: Final = "[cut]"
 _LONGEST: Final = 500
 _USER_INFO: Final = re.compile(r"(?<=://)[^/\s@]*@")
+_NAMED: Final = r"(?:token|secret|password|passwd|passphrase|signature|api[ _-]?key|access[ _-]?key)"
+"""What secrets are called."""
+_SAID_OF_THEM: Final = (
+    "not|no|a|an|the|in|of|to|for|too|missing|invalid|valid|expired|required|needed|empty|wrong|unknown|refused|rejected|denied|accepted|"
+    "set|given|malformed|incorrect|unauthorized|forbidden|used|ignored|already|read|from"
+)
+"""Words that follow `is` in sentences about a secret, and are none."""
 _SECRETS: Final = (
     re.compile(r"-----BEGIN [^-]*-----.*?(?:-----END [^-]*-----|$)", re.S),
     re.compile(r"\beyJ[\w-]+\.[\w-]+\.?[\w-]*"),
     re.compile(r"(?i)\b(?:bearer|basic)\s+[\w.~+/=-]{6,}"),
-    re.compile(
-        r"(?i)(?<=[?&\"'\s])(?:[\w-]*(?:token|secret|password|passwd|signature|api_?key|sig))[\"']?\s*[=:]\s*[\"']?[^\s&\"',;]+"
-    ),
+    re.compile(rf"(?i)(?<![\w-])(?:[\w-]*(?:{_NAMED}|sig))[\"']?\s*[=:]\s*[\"']?[^\s&\"',;]+"),
+    re.compile(rf"(?i)(?<![\w-])--?[\w-]*{_NAMED}\s+[\"']?[^\s\"',;-][^\s\"',;]*"),
+    re.compile(rf"(?i)\b{_NAMED}\s+(?:is|was)\s+(?!(?:{_SAID_OF_THEM})\b)[\"']?[^\s\"',;]+"),
+    re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    re.compile(r"\b(?:gl[a-z]{2,5}-|gh[a-z]_|github_pat_|hf_|sk-|xox[a-z]-|nvapi-|dckr_pat_|sha256~)[\w-]{16,}"),
+    re.compile(r"(?<!sha256:)\b[0-9a-f]{40,}\b"),
     re.compile(r"(?=[\w+/=-]*\d)(?=[\w+/=-]*[a-z])(?=[\w+/=-]*[A-Z])[\w+/=-]{32,}"),
 )
-"""Private keys and certificates, tokens with three parts, credentials of HTTP, assignments, and long words of random letters."""
+"""Private keys and certificates, tokens with three parts, credentials of HTTP, assignments, options and sentences that tell one, tokens
+that well-known services begin in their own way, long hexadecimal numbers but digests of images, and long words of random letters."""
 
 _KEPT: Final = {
     "labels": (
@@ -78,7 +89,7 @@ def redacted(facts: Facts, *, anonymise: bool = False, keep: tuple[str, ...] = (
     left = Left()
     document: dict[str, Any] = kept(facts.document, TREE, "", left)
     run_id = facts.run_id
-    if anonymise:
+    if anonymise and facts.maybe_flag("run", "anonymised") is not True:  # what is hidden stays as it is
         document = hidden(document, run_id, keep)
     run = document.get("run")
     run = dict(run) if isinstance(run, Mapping) and "unknown" not in run else {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from fairlead.preflight.check import ByApi, Check, Finding, Verdict, judged
+from fairlead.preflight.check import ByApi, Check, Finding, Verdict, judged, not_needed
 from fairlead.preflight.checks import BY_CODE, CHECKS
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import VERSION, Facts
@@ -111,8 +111,15 @@ def known(code: str) -> Check:
     raise Invalid(f"There is no check {code!r}.", hint=hint, code="preflight")
 
 
-def report_of(facts: Facts, config: Config, selection: Selection, accept: Mapping[str, str] | None = None) -> Report:
+def report_of(
+    facts: Facts,
+    config: Config,
+    selection: Selection,
+    accept: Mapping[str, str] | None = None,
+    unused: Mapping[str, str] | None = None,
+) -> Report:
     """What the checks find. `accept`: code -> the reason why what it finds is taken as it is; those of the configuration count too.
+    `unused`: code -> why what it looks at will not be used, so that it cannot fail.
 
     Raises: Invalid for a code nobody knows, or a risk that is taken without a reason.
     """
@@ -126,7 +133,7 @@ def report_of(facts: Facts, config: Config, selection: Selection, accept: Mappin
     results = tuple(
         Result(
             check,
-            judged(check, facts, config),
+            not_needed(unused[check.code]) if unused and check.code in unused else judged(check, facts, config),
             facts.maybe_number("run", "seconds", check.code),
             accepted.get(check.code, ""),
         )

@@ -8,13 +8,16 @@ from io import StringIO
 from ipaddress import ip_address
 from typing import Final
 
-from fairlead.preflight.check import Finding, Verdict, judged
+from fairlead.preflight.check import Verdict, Who, judged, listed
 from fairlead.preflight.checks import BY_CODE
-from fairlead.preflight.checks.ways import HTTPS, Way, host_and_port, is_proxied, proxy_of, ways
+from fairlead.preflight.checks.ways import HTTPS, WORKSTATION, Way, host_and_port, is_proxied, led_to, proxy_of, ways
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
 
 COLUMNS: Final = ("from", "to", "port", "match", "via", "when", "why", "state", "row", "name")
+
+
+_NOTHING: Final = Facts({})
 
 
 @dataclass(frozen=True)
@@ -62,44 +65,46 @@ class Request:
 
 
 def requests(facts: Facts, config: Config) -> tuple[Request, ...]:
-    """All rows in their order; of a way with hosts on several ports one each."""
+    """All rows in their order; of a way whose hosts differ in port or proxy one each."""
     return tuple(row for way in ways(config) for row in _rows(way, facts, config))
 
 
 def _rows(way: Way, facts: Facts, config: Config) -> list[Request]:
-    ports: dict[int, list[str]] = {}
-    for host, port in (*way.hosts, *((host, HTTPS) for host in _seen(way, facts))):
-        ports.setdefault(port, []).append(host)
-    state = _state(way, judged(BY_CODE[f"egress-{way.name}"], facts, config))
-    return [_row(way, hosts, port, state, facts, config) for port, hosts in (ports or {HTTPS: []}).items()]
+    """The way's hosts by what a firewall has to let out for them: a port, to them or to the proxy."""
+    alike: dict[tuple[int, str], list[str]] = {}
+    configured = [each for host in way.hosts for each in (host, *led_to(host[0]))]
+    for host, port in (*configured, *_seen(way, facts)):
+        via = proxy_of(config) if is_proxied(host, port, config) else ""
+        alike.setdefault((port, via), []).append(host)
+    state, origin = _state(way, facts, config), _origin(way, facts, config)
+    return [
+        Request(
+            name=way.name,
+            row=way.row,
+            origin=origin,
+            hosts=tuple(dict.fromkeys(hosts)),
+            port=port,
+            via=via,
+            when=way.when,
+            why=way.purpose,
+            state=state,
+        )
+        for (port, via), hosts in (alike or {(HTTPS, ""): []}).items()
+    ]
 
 
-def _row(way: Way, hosts: list[str], port: int, state: str, facts: Facts, config: Config) -> Request:
-    return Request(
-        name=way.name,
-        row=way.row,
-        origin=_origin(way, facts, config),
-        hosts=tuple(dict.fromkeys(hosts)),
-        port=port,
-        via=proxy_of(config) if hosts and is_proxied(hosts[0], port, config) else "",
-        when=way.when,
-        why=way.purpose,
-        state=state,
-    )
-
-
-def _seen(way: Way, facts: Facts) -> list[str]:
+def _seen(way: Way, facts: Facts) -> list[tuple[str, int]]:
     """Hosts that nobody configured and redirects or documents led to."""
     found = list(facts.maybe_texts("egress", way.name, "hosts_seen"))
     if way.name == "product-images" and (host := facts.maybe_text("registry", "blob", "location_host")):
         found.append(host)
     if way.name == "sign-in" and (host := facts.maybe_text("oidc", "jwks_host")):
         found.append(host)
-    return [host_and_port(host)[0] for host in found]
+    return [host_and_port(host) for host in found]
 
 
 def _origin(way: Way, facts: Facts, config: Config) -> str:
-    if way.origin.startswith("this machine"):
+    if way.origin == WORKSTATION:
         return way.origin
     names = [name for node in facts.maybe_items("nodes") if (name := node.maybe_text("name"))]
     nodes = (
@@ -109,16 +114,23 @@ def _origin(way: Way, facts: Facts, config: Config) -> str:
         if names
         else "all nodes"
     )
-    addresses = config.egress.nodes or ", ".join(facts.maybe_texts("cluster", "node_ips")[:4])
     who = nodes if way.origin == "nodes" else way.origin
-    return f"{addresses} ({who})" if addresses else who
+    is_elsewhere = way.name == "sign-in" and not config.control_plane.server_secret
+    addresses = "" if is_elsewhere else config.egress.nodes or listed(facts.maybe_texts("cluster", "node_ips"))
+    return (f"{addresses} ({who})" if addresses else who) + (_BROWSERS if way.has_browsers else "")
 
 
-def _state(way: Way, found: Finding) -> str:
-    if way.idle:
+_BROWSERS: Final = ", and the browsers of users, from where they are"
+
+
+def _state(way: Way, facts: Facts, config: Config) -> str:
+    if way.idle and not way.tried_by:
         return f"not needed: {way.idle}"
+    found = judged(BY_CODE[way.tried_by or f"egress-{way.name}"], facts, config)
     if found.verdict is Verdict.UNKNOWN:
         return "not tried"
+    if found.cause == "http" and found.who is Who.YOU:
+        return "open, and the server answers with an error"
     bad = [each for each in found.nodes.values() if each.verdict is Verdict.FAIL]
     if bad:
         return f"blocked on {len(bad)} of {len(found.nodes)} ({bad[0].cause})"
@@ -134,9 +146,9 @@ def as_csv(rows: tuple[Request, ...]) -> str:
     return out.getvalue()
 
 
-def as_network_policy(rows: tuple[Request, ...], config: Config) -> str:
+def as_network_policy(rows: tuple[Request, ...], config: Config, facts: Facts = _NOTHING) -> str:
     """A NetworkPolicy for the product's namespace. It knows addresses and ports alone: names are let out by port."""
-    needed = [row for row in rows if not row.state.startswith("not needed") and row.origin != "this machine"]
+    needed = [row for row in rows if not row.state.startswith("not needed") and row.origin != WORKSTATION]
     lines = [
         "# What the product's pods have to reach. A NetworkPolicy cannot name hosts; the names are for whoever runs the firewall.",
         "apiVersion: networking.k8s.io/v1",
@@ -152,18 +164,42 @@ def as_network_policy(rows: tuple[Request, ...], config: Config) -> str:
         "    - ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]",
         "    # inside the cluster",
         "    - to: [{namespaceSelector: {}}]",
+        *_api_server(facts),
     ]
     for row in needed:
         lines += [f"    # {row.why}: {', '.join(row.hosts)}{f' via {row.via}' if row.via else ''}", *_rule(row)]
     return "\n".join(lines) + "\n"
 
 
+def _api_server(facts: Facts) -> list[str]:
+    """The API server, by its Service's address and by its own: which of them a policy sees depends on the cluster's network."""
+    endpoints = [host_and_port(each) for each in facts.maybe_texts("cluster", "api_endpoints")]
+    if not endpoints:
+        return [
+            "    # the API server, by its usual ports: its addresses are not known (--facts with what preflight saved tells them)",
+            f"    - ports: [{', '.join(f'{{protocol: TCP, port: {port}}}' for port in _API_PORTS)}]",
+        ]
+    service = facts.maybe_text("cluster", "kubernetes_service_ip")
+    by_port: dict[int, list[str]] = {}
+    for host, port in ([(service, HTTPS)] if service else []) + endpoints:
+        by_port.setdefault(port, []).append(host)
+    lines = ["    # the API server"]
+    for port, hosts in by_port.items():
+        lines += [f"    - to: [{', '.join(map(_block, hosts))}]", f"      ports: [{{protocol: TCP, port: {port}}}]"]
+    return lines
+
+
+_API_PORTS: Final = (HTTPS, 6443)
+
+
+def _block(address: str) -> str:
+    return f"{{ipBlock: {{cidr: {address}/{ip_address(address).max_prefixlen}}}}}"
+
+
 def _rule(row: Request) -> list[str]:
     host, port = host_and_port(row.via) if row.via else ("", row.port)
     targets = [host] if host else list(row.hosts)
-    blocks = [
-        f"{{ipBlock: {{cidr: {each}/{ip_address(each).max_prefixlen}}}}}" for each in targets if _is_address(each)
-    ]
+    blocks = [_block(each) for each in targets if _is_address(each)]
     ports = f"ports: [{{protocol: TCP, port: {port}}}]"
     if blocks and len(blocks) == len(targets):
         return [f"    - to: [{', '.join(blocks)}]", f"      {ports}"]

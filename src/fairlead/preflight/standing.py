@@ -54,7 +54,9 @@ def condition(report: Report) -> Condition:
                 type=PREREQUISITES, status=status, reason=reason_of(found[0].check.code), message=_told(found)
             )
     warned = [each.check.code for each in decided if each.counts is Verdict.WARN]
+    unknown = [each.check.code for each in report.results if each.finding.verdict is Verdict.UNKNOWN]
     message = f"{len(decided)} checks hold" + (f"; with warnings: {', '.join(warned)}" if warned else "")
+    message += f"; not known without a pod: {', '.join(unknown)}" if unknown else ""
     return Condition(type=PREREQUISITES, status="True", reason=MET, message=message)
 
 

@@ -109,7 +109,7 @@ def _details(result: Result, width: int) -> Iterator[Line]:
         ("who", str(found.who) if found.who else ""),
         ("disables", ", ".join(disabled_by(result))),
         ("accepted", result.accepted),
-        ("page", result.check.page(found.cause)),
+        ("more", f"fairlead preflight explain {result.check.named(found.cause)}"),
     )
     for label, text in facts:
         yield from _labelled(label, text, width)
@@ -144,7 +144,7 @@ def _labelled(label: str, text: str, width: int) -> Iterator[Line]:
 def _line(result: Result, width: int, *, whole: bool) -> Line:
     verdict = result.finding.verdict
     word, sign = ("accepted", Verdict.WARN) if _is_risk(result) else (str(verdict), verdict)
-    begin = f"  {_SIGNS[sign]} {word:<8}"
+    begin = f"  {_SIGNS[sign]} {word:<9}"
     seen = " ".join(result.finding.seen.split())
     room = width - len(begin) - _CODE - 1
     seen = seen if whole else _cut(seen, max(20, room))

@@ -14,8 +14,6 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from fairlead.runtime.errors import Invalid
 
@@ -103,6 +101,9 @@ def load(type_: type[S], *, file: Path | None = None, env: Mapping[str, str] | N
 
 
 def _from_file(type_: type[Struct], file: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML  # a third of the start of a command, and most read no file
+    from ruamel.yaml.error import YAMLError
+
     try:
         document = YAML(typ="safe").load(file.read_text())
     except (OSError, YAMLError) as error:

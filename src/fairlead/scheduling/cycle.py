@@ -29,6 +29,7 @@ from fairlead.scheduling.actions.stale import evict_stale
 from fairlead.scheduling.actions.take import consolidate, preempt, reclaim
 from fairlead.scheduling.ledger import BOUND, NOWHERE, PIPELINED, group_pods
 from fairlead.scheduling.rules.causes import standing_reasons
+from fairlead.scheduling.rules.moments import next_moment
 from fairlead.scheduling.rules.state import State
 
 _ACTIONS: Final[dict[Action, Callable[[State], None]]] = {
@@ -55,15 +56,26 @@ def decide(snapshot: Snapshot, policy: Policy, now: float, warm: Warm | None = N
 
     Raises: DecisionError, which names the group at work, for a bug.
     """
+    if warm is not None and (known := warm.answer(snapshot.digest, policy, now)) is not None:
+        return known, warm
     state = State(snapshot, policy, now)
     try:
         keep_promises(state)
         for action in policy.actions:
             _ACTIONS[action](state)
-        return plan_of(state), warm or Warm()
+        plan = plan_of(state)
+        return plan, _remembered(state, plan)
     except Exception as bug:
         uid = snapshot.groups[state.current].uid if state.current >= 0 else Uid("")
         raise DecisionError(uid, f"{type(bug).__name__}: {bug}") from bug
+
+
+def _remembered(state: State, plan: Plan) -> Warm:
+    """Nothing where promises were made: their deadline counts from now."""
+    if any(isinstance(command, Keep) and command.hold for command in plan.commands):
+        return Warm()
+    until = next_moment(state.snapshot, state.policy, state.now)
+    return Warm(plan=plan, policy=state.policy, since=state.now, until=until)
 
 
 def plan_of(state: State) -> Plan:

@@ -24,7 +24,7 @@ from fairlead.model import (
     Value,
     build_snapshot,
 )
-from fairlead.model.occupancy import portions
+from fairlead.model.charges import portions
 from fairlead.scheduling.cycle import decide
 from fairlead.scheduling.ledger import Ledger
 from fairlead.scheduling.rules.state import State

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 
 from fairlead.model import UNLIMITED, PodStatus, Policy, Snapshot
-from fairlead.model.feasible import is_gpu_class
-from fairlead.model.occupancy import FREEING, PROMISED, STAYS, memory_charge, portions
-from fairlead.model.units import I64
+from fairlead.model.arrays import I64
+from fairlead.model.charges import is_gpu_class, memory_charge, portions
+from fairlead.model.occupancy import FREEING, PROMISED, STAYS
 from fairlead.scheduling.fairshare import Amounts, Share, divide
 
 NOWHERE, BOUND, PIPELINED = range(3)
@@ -23,6 +23,10 @@ _ACTIVE: Final = (PodStatus.HELD, PodStatus.BINDING, PodStatus.BOUND, PodStatus.
 _ON_DEVICE: Final = {PodStatus.HELD: PROMISED, PodStatus.RELEASING: FREEING}
 Entry = tuple[int, int, int, int, tuple[int, ...]]
 """(pod, evicted, kind, node, devices) before a change; pod -1 = a bulk eviction, whose pods are the last element."""
+
+
+Standing = tuple[int, bytes, bytes, bytes]
+"""(node, its idle and its releasing amounts, its shared devices) as bytes."""
 
 
 class Tree:
@@ -51,6 +55,8 @@ class Tree:
         self.fixed: list[Amounts] = [[0, 0, 0] for _ in self.parent]
         self.requested: list[Amounts] = [[0, 0, 0] for _ in self.parent]
         self.fair: list[Amounts] = [[0, 0, 0] for _ in self.parent]
+        self.room: list[tuple[int, int, int]] = []
+        """What each queue may use at most of each resource, see `allocatable`; never changes once shares are given out."""
 
     def takes_pods(self, row: int) -> bool:
         """Whether groups may name this queue."""
@@ -73,6 +79,9 @@ class Tree:
             share.fair = self.fair[row]
             share.children = [shares[below] for below in self.children[row]]
         divide(total, [shares[row] for row in self.roots], usage_k)
+        self.room = [
+            (self.allocatable(row, 0), self.allocatable(row, 1), self.allocatable(row, 2)) for row in range(len(shares))
+        ]
 
     def _path(self, row: int) -> tuple[int, ...]:
         path = [row]
@@ -148,6 +157,12 @@ class Ledger:
     def part_on(self, klass: int, node: int) -> tuple[int, int]:
         """(milli, MiB) this class takes of one device of the node."""
         return portions(self.milli[klass], self.mib[klass], self.memory[node])
+
+    def standing(self, node: int) -> Standing:
+        """All amounts of a node: equal = it stands as it stood."""
+        devices = self.devices_on.get(node)
+        shared = self.members[devices].tobytes() + self.amounts[devices].tobytes() if devices else b""
+        return node, self.idle[node].tobytes(), self.releasing[node].tobytes(), shared
 
     # --- changing ----------------------------------------------------------------------------------------------------
 

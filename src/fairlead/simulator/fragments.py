@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from fairlead.model import Node
-from fairlead.model.units import F64, I64, Bit
+from fairlead.model.arrays import F64, I64, Bit
 from fairlead.scheduling.ledger import Ledger
 from fairlead.simulator.openb import Arrival
 

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from fairlead.model.units import I64
+from fairlead.model.arrays import I64
 from fairlead.scheduling.ledger import BOUND, Ledger
 from fairlead.scheduling.rules.placement import Placer
 

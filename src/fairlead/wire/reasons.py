@@ -121,7 +121,11 @@ def _count(nodes: int) -> str:
 
 
 _SENTENCES: dict[Code, Callable[[Reason], str]] = {
-    Code.QUEUE_MISSING: lambda r: f"There is no queue {r.subject!r}: the project is not known to the cluster",
+    Code.QUEUE_MISSING: lambda r: (
+        f"There is no queue {r.subject!r}: the project is not known to the cluster"
+        if r.subject
+        else "Its namespace belongs to no project: only the namespaces of projects have a queue"
+    ),
     Code.QUEUE_NOT_LEAF: lambda r: f"{r.subject!r} has queues below it; only a project takes work",
     Code.OVER_LIMIT: lambda r: f"Over the limit of {r.subject}: {_would_use(r)}, the limit is {_bound(r)}",
     Code.OVER_DESERVED_FIXED: lambda r: (

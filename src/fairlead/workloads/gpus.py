@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from fairlead.model import GpuRequest
-from fairlead.model.feasible import mig_charge
+from fairlead.model.charges import mig_charge
 from fairlead.objects import fields
 from fairlead.objects.pod import Container, Pod
 from fairlead.objects.quantity import Quantity, amount

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fairlead.cluster.agent.links import AgentOptions, Data, Link
+from fairlead.cluster.agent.links import AgentOptions, Data, Link, secret_of
 from fairlead.cluster.agent.ways import Ways
-from fairlead.runtime.errors import Unreachable
+from fairlead.runtime.errors import Invalid, Unreachable
 
 
 @dataclass
@@ -135,3 +136,14 @@ async def test_a_way_that_is_set_is_kept(transport: str, dialled: tuple[int, int
     except Unreachable:
         assert not ways.polls
     assert (bench.sockets.dialled, bench.polling.dialled) == dialled
+
+
+def test_the_secret_is_that_of_the_file_as_it_is_now(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    options = AgentOptions(url="http://x", cluster="c", secret_file=str(file))
+    for written in ("first\n", "second"):
+        file.write_text(written)
+        assert secret_of(options) == written.strip()
+    file.unlink()
+    with pytest.raises(Invalid, match=r"The cluster's secret cannot be read from .*: No such file"):
+        secret_of(options)

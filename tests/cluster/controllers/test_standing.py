@@ -116,6 +116,18 @@ def test_it_is_checked_once_settled_and_then_once_a_day(cluster: Cluster) -> Non
     assert [round(at) for at in cluster.runs] == [300, 300 + DAY, 300 + 2 * DAY, 300 + 3 * DAY]
 
 
+def test_the_first_check_is_made_once_all_parts_are_ready(cluster: Cluster) -> None:
+    async def story() -> None:
+        await cluster.deployment("fairlead-scheduler", 0)
+        await cluster.clock.sleep(100)
+        assert cluster.runs == []
+        await cluster.deployment("fairlead-scheduler", 2)
+        await cluster.clock.sleep(3600)
+
+    cluster.live(story)
+    assert [round(at) for at in cluster.runs] == [120]
+
+
 def test_a_new_leader_goes_on_where_the_one_before_it_was(cluster: Cluster) -> None:
     async def story() -> None:
         await cluster.clock.sleep(3600)

@@ -91,6 +91,43 @@ def test_a_pod_that_fits_is_placed_and_one_that_does_not_says_why() -> None:
         waiting = await bench.client.get(kinds.POD, "waits", "default")
         (condition,) = [c for c in waiting.status.conditions if c.type == "PodScheduled"]
         assert (condition.status, condition.message != "") == ("False", True)
+        told = [e for e in (await bench.client.list(kinds.EVENT)).items if e.involved_object.name == "waits"]
+        assert [(e.type, e.reason, e.message) for e in told] == [("Warning", "FailedScheduling", condition.message)]
+
+    lives(bench, story)
+
+
+def test_a_status_of_a_queue_asks_for_no_decision_and_what_people_say_of_it_does() -> None:
+    bench = Bench()
+
+    async def story(scheduler: Scheduler) -> None:
+        await bench.clock.sleep(1)
+        began = scheduler.cycles
+        await bench.client.patch_status(kinds.QUEUE, "team", {"requested": {"cpu": "9m"}})
+        await bench.clock.sleep(1)
+        assert scheduler.cycles == began
+        await bench.client.patch(kinds.QUEUE, "team", {"spec": {"priority": 7}})
+        await bench.clock.sleep(1)
+        assert scheduler.cycles == began + 1
+
+    lives(bench, story)
+
+
+def test_statuses_of_queues_are_written_once_a_second_however_many_pods_come() -> None:
+    bench = Bench()
+
+    async def story(scheduler: Scheduler) -> None:
+        await bench.clock.sleep(2)
+        bench.calls.clear()
+        began = bench.clock.now()
+        for number in range(20):
+            await asks(bench, f"p{number}")
+            await bench.clock.sleep(0.1)
+        written = [path for method, path in bench.calls if method == "PATCH" and path.endswith("/queues/team/status")]
+        assert 1 <= len(written) <= bench.clock.now() - began + 1
+        await bench.clock.sleep(2)
+        status = (await bench.client.get(kinds.QUEUE, "team")).status
+        assert (status.allocated["nvidia.com/gpu"], status.requested["nvidia.com/gpu"]) == ("4", "20")
 
     lives(bench, story)
 

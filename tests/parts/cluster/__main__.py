@@ -37,6 +37,8 @@ _ORGANISATION = {
     ],
 }
 """A project that names no department is of the department `default`."""
+_PREREQUISITES = {"prometheus": {"mode": "none"}, "accept": {"gpu-driver": "the GPUs are simulated"}}
+"""By what the cluster is judged after the install."""
 _OURS = json.dumps({"spec": {"schedulerName": "fairlead"}})
 
 
@@ -105,9 +107,10 @@ def _install(running: Cluster) -> None:
     chart = image.ROOT / "deploy" / "chart"
     words = ["install", "fairlead", str(chart), "--namespace=fairlead", "--create-namespace", "--wait", "--timeout=10m"]
     values = f"--set=image.repository={repository},image.tag={tag},prometheus.enabled=false"
+    judged = f"--set-json=prerequisites.config={json.dumps(json.dumps(_PREREQUISITES))}"
     homes = {f"HELM_{name}_HOME": str(running.folder / "helm" / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
     env = {**os.environ, **homes, "KUBECONFIG": str(running.kubeconfig)}
-    run_with(env, str(helm(3)), *words, values)
+    run_with(env, str(helm(3)), *words, values, judged)
     run_with(env, "kubectl", "apply", "-f", "-", given=json.dumps(_ORGANISATION))
 
 

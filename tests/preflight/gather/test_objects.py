@@ -325,3 +325,48 @@ def test_a_prometheus_without_a_selector_of_namespaces_looks_into_ours_where_tha
     each = {"metadata": {"name": "p", "namespace": "fairlead"}, "spec": {"serviceMonitorSelector": {}}}
     (found,) = services.prometheus_objects([each], [], [], {"metadata": {"name": "fairlead"}})["selectors"]
     assert (found["selects_namespace"], found["selects_none"]) == (True, False)
+
+
+def test_where_the_api_server_answers_is_told_by_the_endpoints_of_its_service() -> None:
+    def a_slice(namespace: str, service: str, *addresses: str) -> dict[str, Any]:
+        labels = {"kubernetes.io/service-name": service}
+        endpoints = [{"addresses": [each]} for each in addresses]
+        return {
+            "metadata": {"namespace": namespace, "labels": labels},
+            "endpoints": endpoints,
+            "ports": [{"port": 6443}],
+        }
+
+    slices = [a_slice("default", "kubernetes", "10.9.0.1", "fd00::1"), a_slice("kube-system", "kubernetes", "10.9.0.2")]
+    assert nodes.cluster_addresses([], None, slices)["api_endpoints"] == ["10.9.0.1:6443", "[fd00::1]:6443"]
+    assert "api_endpoints" not in nodes.cluster_addresses([], None, [])
+
+
+def a_driver(name: str, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "csi"}, "spec": {"template": {"spec": spec}}}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"containers": [{"args": ["--kubelet-registration-path=/var/lib/kubelet/plugins/nfs.csi/csi.sock"]}]},
+        {"volumes": [{"hostPath": {"path": "/var/lib/kubelet/plugins/nfs.csi"}}]},
+    ],
+)
+def test_the_pods_of_the_shared_class_s_driver_are_told_by_node(spec: dict[str, Any]) -> None:
+    classes = [{"metadata": {"name": "many"}, "provisioner": "nfs.csi"}]
+    driver, other = a_driver("nfs-node", **spec), a_driver("else", containers=[{"args": ["/plugins/else/csi.sock"]}])
+    ours, theirs = a_pod("n1", owner="nfs-node"), a_pod("n2", owner="else")
+    pods = [{**each, "metadata": {**each["metadata"], "namespace": "csi"}} for each in (ours, theirs)]
+    told = storage.plugin_facts("many", classes, [driver, other], pods, ["n1", "n2"])
+    assert told == {"n1": "running", "n2": "none"}
+    assert storage.plugin_facts("many", classes, [other], pods, ["n1"]) == {}, "nobody says that it is the driver"
+    assert storage.plugin_facts("", classes, [driver], pods, ["n1"]) == {}
+
+
+def test_the_cluster_s_own_proxy_is_told_as_it_is_in_force() -> None:
+    status = {"httpsProxy": "http://proxy:3128", "noProxy": ".svc,10.0.0.0/8"}
+    assert cluster.proxy_facts({"status": status}) == {
+        "proxy": {"https": "http://proxy:3128", "no_proxy": ".svc,10.0.0.0/8"}
+    }
+    assert cluster.proxy_facts(None) == {}

@@ -17,16 +17,19 @@ from fairlead.preflight.report import report_of, select
 @pytest.mark.parametrize(
     ("codes", "trials"),
     [
-        ((), {"gpu", "dry_run", "system_volume_trial", "shared_volume_trial"}),
+        ((), {"gpu", "dry_run", "system_volume_trial", "shared_volume_trial", "user_image"}),
         (("node-connectivity",), set()),
         (("gpu-driver",), {"gpu"}),
         (("shared-volume",), {"shared_volume_trial"}),
         (("system-volume", "admission"), {"system_volume_trial", "dry_run"}),
+        (("user-images",), {"user_image"}),
     ],
 )
 def test_only_what_the_checks_need_is_tried(codes: tuple[str, ...], trials: set[str]) -> None:
     asked = Asked(config=Config(), codes=codes)
-    tried = {fact for fact in ("dry_run", "system_volume_trial", "shared_volume_trial") if asked.needs(fact)}
+    tried = {
+        fact for fact in ("dry_run", "system_volume_trial", "shared_volume_trial", "user_image") if asked.needs(fact)
+    }
     assert tried | ({"gpu"} if asked.tells_of("NVIDIA") else set()) == trials
 
 

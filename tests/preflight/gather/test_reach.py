@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -120,3 +121,20 @@ async def test_behind_a_proxy_a_name_need_not_be_known_here(tmp_path: Path) -> N
     assert seen.dns != "ok"
     assert seen.connect is not None
     assert seen.connect >= 400
+
+
+async def test_a_server_that_takes_connections_and_never_speaks_tls_holds_nothing_up() -> None:
+    """A handshake that was given up tells nobody that its connection is closed."""
+    leave = asyncio.Event()
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await leave.wait()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        async with asyncio.timeout(5):
+            seen = await reach(Ask(url=f"https://127.0.0.1:{port}/", patience=0.5))
+        leave.set()
+    assert (seen.status, seen.tcp) == (None, "timeout")

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
+import ssl
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
-from tests.parts import image
+from msgspec.structs import replace
+from tests.parts import certificates, image
 from tests.parts.build import Unavailable
-from tests.parts.registry import PASSWORD, USER, Registry, registry
+from tests.parts.registry import PASSWORD, USER, Registry, registry, small_image
 
+from fairlead.preflight.check import Verdict, judged
+from fairlead.preflight.checks import BY_CODE
+from fairlead.preflight.config import Config
+from fairlead.preflight.facts import facts_of
 from fairlead.preflight.gather.registry import Wanted, asked, wanted_of
 
 
@@ -50,6 +60,68 @@ async def test_an_image_that_it_has_not_is_not_found(running: Registry) -> None:
 async def test_a_registry_that_is_not_trusted_is_told_apart_from_one_that_is_away(running: Registry) -> None:
     assert (await asked(wanted(running, trusts=False)))["error"] == "tls"
     assert (await asked(Wanted(host="127.0.0.1:1", repository="a", reference="b")))["error"] == "refused"
+
+
+async def test_an_image_for_another_architecture_is_told_of_the_nodes_that_cannot_run_it(
+    running: Registry, tmp_path: Path
+) -> None:
+    running.push(small_image(tmp_path, "arm64"), "other:test")
+    found = await asked(wanted(running, image="other:test"))
+    assert found["image_platforms"] == {"other": ["linux/arm64"]}
+    nodes = [{"name": name, "arch": name, "ready": True, "os": "linux"} for name in ("amd64", "arm64")]
+    said = judged(
+        BY_CODE["node-architecture"],
+        facts_of({"nodes": nodes, "registry": found, "probe_exit": {"amd64": 0, "arm64": 0}}),
+        Config(),
+    )
+    assert {name: (each.verdict, each.cause) for name, each in said.nodes.items()} == {
+        "amd64": (Verdict.FAIL, "arch-missing"),
+        "arm64": (Verdict.PASS, ""),
+    }
+
+
+class _Page(SimpleHTTPRequestHandler):
+    """Answers everything with the page of a proxy that blocks."""
+
+    def do_GET(self) -> None:
+        page = b"<html>Blocked by policy</html>"
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.send_header("content-length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+
+@pytest.mark.parametrize(
+    ("who", "follow", "digest_ok"),
+    [("files", "ok", True), ("nobody", "refused", None), ("a page", "block_page", False)],
+)
+async def test_layers_that_are_kept_elsewhere_are_followed_and_their_host_is_told(
+    tmp_path: Path, who: str, follow: str, digest_ok: bool | None
+) -> None:
+    """The registry's own middleware sends them on, as clouds do; who answers there is a stand-in that serves its files."""
+    (tmp_path / "images").mkdir()
+    certificates.write(tmp_path, {"files": certificates.Leaf("files", names=("localhost",))})
+    handler, is_there = _Page if who == "a page" else SimpleHTTPRequestHandler, who != "nobody"
+    serves = functools.partial(handler, directory=str(tmp_path / "images"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serves) as files:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(tmp_path / "files.crt", tmp_path / "files.key")
+        files.socket = tls.wrap_socket(files.socket, server_side=True)
+        threading.Thread(target=files.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        authority = (tmp_path / "ca.crt").read_text()
+        port = files.server_port
+        if not is_there:
+            files.shutdown()
+            files.server_close()
+        with registry(tmp_path, blobs_at=f"https://localhost:{port}") as found:
+            found.push(small_image(tmp_path, "amd64"), "kept:test")
+            at = replace(wanted(found, image="kept:test"), ca=authority + found.ca.read_text())
+            blob = (await asked(at))["blob"]
+        if is_there:
+            files.shutdown()
+    assert (blob["status"], blob["location_host"]) == (307, f"localhost:{port}")
+    assert (blob["follow"], blob.get("digest_ok")) == (follow, digest_ok)
 
 
 @pytest.mark.parametrize(

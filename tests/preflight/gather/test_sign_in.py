@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.parts import certificates
 from tests.parts.apiserver import free_ports
 from tests.parts.openid import CLIENT, OpenId, an_elliptic_key, openid
 
@@ -86,3 +87,12 @@ async def test_a_provider_that_does_not_sign_with_rs256_is_a_warning(tmp_path: P
     with openid(tmp_path / "openid", REDIRECT, jwks=an_elliptic_key("e"), algorithms=["ES256"]) as elliptic:
         found = await verdicts(configured(elliptic), elliptic.ca.read_text())
     assert found["oidc-provider"] == ("warn", "algorithm")
+
+
+async def test_a_bundle_that_does_not_vouch_for_a_host_is_told_with_the_host(provider: OpenId, tmp_path: Path) -> None:
+    certificates.write(tmp_path, {})
+    config = config_of(configured(provider))
+    for ca, vouches in ((provider.ca.read_text(), True), ((tmp_path / "ca.crt").read_text(), False)):
+        found = await here.facts(config, ca)
+        assert found["certificates"] == {"bundle": {"covers": {"localhost": vouches}}}
+    assert "certificates" not in await here.facts(config, "")

@@ -38,7 +38,7 @@ def ordered(plane: Plane, document: dict[str, Any], secret: str = SECRET, ca: Pa
 async def verdict(held: Held, plane: Plane, document: dict[str, Any]) -> Finding:
     """What `control-plane` says of it. The health document is asked for as the probe does."""
     health = await reach(asks.request(f"https://localhost:{plane.port}/healthz", config_of({}), plane.ca.read_text()))
-    told = asks.stream_facts(held, health) | asks.version_facts(health)
+    told = asks.stream_facts(held, health) | asks.health_facts(health)
     facts = facts_of({"facts_version": 1, "nodes": [], "control_plane": told})
     return judged(BY_CODE["control-plane"], facts, config_of(document))
 

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 from msgspec import json as wire
+from msgspec.structs import replace
 
 from fairlead.embedded.store import EmbeddedTransport, Store
 from fairlead.kube.client import Client
@@ -24,7 +25,7 @@ from fairlead.objects.meta import ObjectMeta, ObjectReference
 from fairlead.preflight.gather.api import Api
 from fairlead.preflight.gather.look import LARGE_BYTES, Looked, Name, Orders, encoded
 from fairlead.preflight.gather.pods import NODE_ANNOTATION, Place
-from fairlead.preflight.gather.probes import Limits, Probed, Probes
+from fairlead.preflight.gather.probes import Limits, Probed, Probes, events_of
 from fairlead.runtime.clock import VirtualClock
 
 NODES = 1000
@@ -178,3 +179,25 @@ def test_what_travels_between_us_and_a_probe_is_read_back_as_it_was() -> None:
     orders = Orders(names=("a", "b"))
     assert wire.decode(encoded(orders), type=Orders) == orders
     assert LARGE_BYTES > 1400
+
+
+def test_of_a_pod_s_warnings_the_last_that_tells_a_cause_counts() -> None:
+    clock = VirtualClock()
+    client = Client(EmbeddedTransport(Store(clock, Random(1))), clock, Random(3))
+    pulled = 'Failed to pull image "x/y:1": lookup x: no such host'
+    told = (
+        ("Failed", pulled),
+        ("Failed", "Error: ErrImagePull"),
+        ("BackOff", 'Back-off pulling image "x/y:1"'),
+        ("MissingClusterDNS", "kubelet does not have ClusterDNS IP configured"),
+    )
+
+    async def story() -> dict[str, tuple[str, str]]:
+        await client.create(kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name=SPACE)))
+        for number, (reason, message) in enumerate(told):
+            event = replace(_no_sandbox("p"), metadata=ObjectMeta(name=f"p.{number}"), reason=reason, message=message)
+            await client.create(kinds.EVENT, event, SPACE)
+            await clock.sleep(1)
+        return await events_of(Api(client), SPACE)
+
+    assert clock.run(story()) == {"p": ("Failed", pulled)}

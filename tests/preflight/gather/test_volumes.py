@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 from typing import Any
 
@@ -46,3 +47,42 @@ def test_what_is_unknown_is_never_mixed_with_what_is_known() -> None:
     found: dict[str, Any] = {"a": {"unknown": "late"}, "b": {"x": 1}, "c": {"x": 1}}
     merge(found, {"a": {"x": 1}, "b": {"unknown": "cut"}, "c": {"y": 2}})
     assert found == {"a": {"x": 1}, "b": {"unknown": "cut"}, "c": {"x": 1, "y": 2}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "pod", "warning", "moved"),
+    [
+        (["n1", "n2"], {"read": "same_content"}, ("", ""), "ok"),
+        (
+            ["n1", "n2"],
+            None,
+            ("FailedScheduling", "volume node affinity conflict"),
+            "FailedScheduling: volume node affinity conflict",
+        ),
+        (["n1", "n2"], {"read": "missing"}, ("", ""), "missing"),
+        (["n1"], None, ("", ""), {"unknown": "there is no system node beside n1 to attach it on"}),
+    ],
+)
+def test_in_production_the_volume_is_attached_on_another_system_node(
+    monkeypatch: pytest.MonkeyPatch, nodes: list[str], pod: Any, warning: tuple[str, str], moved: Any
+) -> None:
+    tried_on: list[str] = []
+
+    async def ran(_api: Any, _place: Any, body: dict[str, Any], *_: Any) -> Any:
+        tried_on.append(body["metadata"]["annotations"].get("fairlead.dev/node", ""))
+        said = {"wrote": True} if len(tried_on) == 1 else pod
+        status = {"containerStatuses": [{"state": {"terminated": {"message": json.dumps(said)}}}]}
+        return {"spec": {"nodeName": "n1"}, "status": status}, ("", "") if len(tried_on) == 1 else warning
+
+    async def tried(production: bool) -> Any:
+        client = Client(EmbeddedTransport(Store(clock, Random(1))), clock, Random(2))
+        await client.create(kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name=PLACE.namespace)))
+        return await volumes.system_volume(Api(client), PLACE, config_of({"production": production}), nodes)
+
+    monkeypatch.setattr(volumes, "ended", ran)
+    clock = VirtualClock()
+    found: Any = clock.run(tried(True))
+    assert (found["moved"], tried_on) == (moved, ["", *nodes[1:]])
+    facts_of({"system_volume_trial": found})
+    tried_on.clear()
+    assert "moved" not in clock.run(tried(False))

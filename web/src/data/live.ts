@@ -1,6 +1,7 @@
 // Rows live in plain Maps outside React. One event stream changes them; readers hear of it at most ten times a second.
 import { useSyncExternalStore } from "react";
 import { Problem, get } from "./api";
+import { nodeOf, queueOf, workloadOf, type ClusterNames } from "./clusters";
 import type { MachineNode, Queue, Workload } from "./types";
 
 type Rows = { workloads: Map<string, Workload>; nodes: Map<string, MachineNode>; queues: Map<string, Queue> };
@@ -31,6 +32,8 @@ let retry: ReturnType<typeof setTimeout> | undefined;
 let problem = "";
 let pods = 0;
 let clusters = 0;
+let names: ClusterNames = new Map();
+let relist = (): void => undefined;
 
 export function useLive(): Snapshot {
   return useSyncExternalStore(subscribe, () => snapshot);
@@ -41,9 +44,9 @@ export function start(): void {
   stop();
   [waiting, again] = [undefined, false];
   const opened = (source = new EventSource("/api/fairlead/v1/watch?topics=workloads,pods,nodes,queues,clusters"));
-  const relist = () => void list(opened).catch((error) => lost(opened, error));
-  opened.addEventListener("bookmark", relist);
-  opened.addEventListener("reset", relist);
+  relist = () => void list(opened).catch((error) => lost(opened, error));
+  opened.addEventListener("bookmark", () => relist());
+  opened.addEventListener("reset", () => relist());
   opened.addEventListener("upsert", (e) => hear(JSON.parse(e.data), true));
   opened.addEventListener("delete", (e) => hear(JSON.parse(e.data), false));
   opened.onerror = () => void get("/api/fairlead/v1/queues").then(() => lost(opened), (error) => lost(opened, error));
@@ -63,15 +66,17 @@ async function list(opened: EventSource): Promise<void> {
   waiting = [];
   do {
     again = false;
-    const [workloads, nodes, queues] = await Promise.all([
+    const [found, workloads, nodes, queues] = await Promise.all([
+      get<{ uuid: string; name: string }[]>("/api/v1/clusters"),
       all<Workload>("/api/v1/workloads", "workloads"),
       all<MachineNode>("/api/v1/nodes", "nodes"),
       get<{ queues: Queue[] }>("/api/fairlead/v1/queues"),
     ]);
     if (opened !== source) return;
-    rows.workloads = new Map(workloads.map((w) => [w.id, w]));
-    rows.nodes = new Map(nodes.map((n) => [n.name, n]));
-    rows.queues = new Map(queues.queues.map((q) => [queueKey(q), q]));
+    names = new Map(found.map((c) => [c.uuid, c.name]));
+    rows.workloads = new Map(workloads.map((w) => [w.id, workloadOf(names, w)]));
+    rows.nodes = new Map(nodes.map((n) => [`${n.clusterUuid}/${n.name}`, nodeOf(names, n)]));
+    rows.queues = new Map(queues.queues.map((q) => [queueKey(q), queueOf(names, q)]));
   } while (again);
   const heard = waiting;
   waiting = undefined;
@@ -109,16 +114,20 @@ function hear(change: Change, isThere: boolean): void {
 }
 
 function take(event: Change, isThere: boolean): void {
-  const table = rows[event.topic as keyof Rows] as Map<string, unknown> | undefined;
   if (event.topic === "pods") pods += 1;
-  if (event.topic === "clusters") clusters += 1;
-  if (table && isThere) table.set(event.key, event.row);
-  else if (table) table.delete(event.key);
+  if (event.topic === "clusters") {
+    clusters += 1;
+    if (isThere && !names.has(event.key)) relist();
+  }
+  if (!isThere) rows[event.topic as keyof Rows]?.delete(event.key);
+  else if (event.topic === "workloads") rows.workloads.set(event.key, workloadOf(names, event.row as Workload));
+  else if (event.topic === "nodes") rows.nodes.set(event.key, nodeOf(names, event.row as MachineNode));
+  else if (event.topic === "queues") rows.queues.set(event.key, queueOf(names, event.row as Queue));
   publish("live");
 }
 
 function queueKey(q: Queue): string {
-  return `${q.kind}/${q.pool}/${q.name}`;
+  return `${q.cluster_id}/${q.kind}/${q.pool}/${q.name}`;
 }
 
 function publish(state: Snapshot["state"]): void {

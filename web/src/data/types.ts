@@ -5,6 +5,7 @@ export type Workload = {
   id: string;
   type: string;
   name: string;
+  clusterId: string;
   projectId: string;
   projectName: string;
   departmentName: string;
@@ -72,6 +73,7 @@ export type MachineNode = {
   name: string;
   status: string;
   nodePool: string;
+  clusterUuid: string;
   gpuInfo: { gpuType: string; gpuCount: number } | null;
   simulated: boolean;
   conditions: { type: string; status: string; reason: string }[];
@@ -86,6 +88,7 @@ export type MachineNode = {
 
 export type Triple = [number, number, number];
 export type Queue = {
+  cluster_id: string;
   name: string;
   kind: "project" | "department";
   parent: string;

@@ -8,7 +8,7 @@ import { get } from "../data/api";
 import { type Snapshot, useLive } from "../data/live";
 import { needsPerson } from "../data/machines";
 import type { Status } from "../data/types";
-import { ATTENTION, clock, clockSeconds } from "../data/words";
+import { ATTENTION, clock, clockSeconds, count } from "../data/words";
 import { Finder } from "./Finder";
 import { Icon } from "./Icon";
 import { Keys } from "./Keys";
@@ -30,8 +30,9 @@ export function Frame({ session, onSignOut, children }: { session: Session; onSi
   const [theme, toggle] = useTheme();
   const narrow = useNarrow();
   const live = useLive();
-  const status = useStatus(session.username, live.state);
-  const cluster = status?.clusters[0];
+  const status = useStatus(session.username, live);
+  const clusters = status?.clusters ?? [];
+  const cluster = clusters.length > 1 ? count(clusters.length, "cluster") : clusters[0]?.name;
   const waiting = live.workloads.filter((w) => w.phase === "Pending").length;
   const attention = live.workloads.filter((w) => ATTENTION.has(w.phase)).length;
   const sick = live.nodes.filter(needsPerson).length;
@@ -84,8 +85,9 @@ export function Frame({ session, onSignOut, children }: { session: Session; onSi
           <Icon name="menu" />
         </button>
         <span className="sm mu where">
-          Cluster <b className="me">{cluster?.name ?? "–"}</b>
-          {cluster?.simulated && <span className="tag wait gap">simulated GPUs</span>}
+          {clusters.length < 2 && "Cluster "}
+          <b className="me">{cluster ?? "–"}</b>
+          {clusters.some((c) => c.simulated) && <span className="tag wait gap">simulated GPUs</span>}
         </span>
         <span className="sp" />
         <button className="find" type="button" aria-label={narrow ? "Find or do anything" : undefined} onClick={() => setFinding(true)}>
@@ -118,7 +120,7 @@ export function Frame({ session, onSignOut, children }: { session: Session; onSi
       <nav className="nav" aria-label="Pages">
         {pages}
         <div className="foot">
-          {cluster ? cluster.name : "No cluster"}
+          {cluster ?? "No cluster"}
           <br />
           Fairlead {status?.version ?? ""}
         </div>
@@ -138,11 +140,11 @@ export function Frame({ session, onSignOut, children }: { session: Session; onSi
 }
 
 // Asked again each time the stream is back; kept as last known while it is away, and taken away where the reader lost the right to it.
-function useStatus(username: string, state: Snapshot["state"]): Status | undefined {
+function useStatus(username: string, { state, clustersRevision }: Snapshot): Status | undefined {
   const { data, refetch } = useQuery({ queryKey: ["status", username], queryFn: () => get<Status>("/api/fairlead/v1/status"), enabled: false });
   useEffect(() => {
     if (state === "live") void refetch();
-  }, [state, refetch]);
+  }, [state, clustersRevision, refetch]);
   return state === "denied" ? undefined : data;
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fairlead.cli import output
-from fairlead.cli.lookup import by_name, cluster_of
+from fairlead.cli.lookup import cluster_of, full_names, unit_of
 from fairlead.cli.options import named
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import plain
@@ -30,15 +30,18 @@ def nodepool() -> None:
 @output.OUTPUT
 def list_(**more: Any) -> None:
     """All node pools."""
-    rows = Rest().get(_PATH)["nodepools"]
+    rest = Rest()
+    rows = rest.get(_PATH)["nodepools"]
+    names = full_names(rest, rows)
     lines = [
-        [r["name"], r["phase"], f"{r['labelKey']}={r['labelValue']}" if r["labelKey"] else "all others"] for r in rows
+        [name, r["phase"], f"{r['labelKey']}={r['labelValue']}" if r["labelKey"] else "all others"]
+        for name, r in zip(names, rows, strict=True)
     ]
     output.show(
         plain(rows),
         more["output"],
         lambda: output.print_table(["NAME", "PHASE", "NODES"], lines),
-        names=[r["name"] for r in rows],
+        names=names,
     )
 
 
@@ -63,5 +66,5 @@ def create(name: str, label: str, cluster: str | None) -> None:
 def delete(name: str) -> None:
     """Remove a node pool; its nodes fall to the default one."""
     rest = Rest()
-    rest.delete(f"{_PATH}/{by_name(rest.get(_PATH)['nodepools'], name, 'node pool')['id']}")
+    rest.delete(f"{_PATH}/{unit_of(rest, rest.get(_PATH)['nodepools'], name, 'node pool')['id']}")
     click.echo(f"Node pool {name} removed.")

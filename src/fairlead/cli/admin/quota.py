@@ -42,11 +42,14 @@ def with_quota(command: Any) -> Any:
     return command
 
 
-def resources(rest: Any, asked: dict[str, Any], before: list[Any] | None = None) -> list[dict[str, Any]]:
+def resources(
+    rest: Any, asked: dict[str, Any], cluster_id: str, before: list[Any] | None = None
+) -> list[dict[str, Any]]:
     """The `resources` of a request; what is not named stays as it is."""
     from fairlead.cli.lookup import by_name
 
-    pool = by_name(rest.get("/api/v1/node-pools")["nodepools"], asked["node_pool"], "node pool")
+    pools = [p for p in rest.get("/api/v1/node-pools")["nodepools"] if p["clusterId"] == cluster_id]
+    pool = by_name(pools, asked["node_pool"], "node pool")
     kept = [r for r in before or [] if r["nodePool"]["id"] != pool["id"]]
     old: dict[str, Any] = next((r for r in before or [] if r["nodePool"]["id"] == pool["id"]), {})
     gpu = dict(old.get("gpu") or {"deserved": 0, "limit": -1, "overQuotaWeight": 2})
@@ -80,6 +83,22 @@ def line(unit: Any) -> list[str]:
 
 
 FIGURES = ["ALLOCATED", "ASKED", "QUOTA", "FAIR SHARE", "LIMIT"]
+
+
+def excess(unit: Any, projects: list[Any], nodes: list[Any]) -> list[str]:
+    """For each node pool of the unit whose projects are guaranteed more GPUs together than it has: the sentence that says so."""
+    found = []
+    for pool in (r["nodePool"]["name"] for r in unit["resources"]):
+        here = [n for n in nodes if (n["clusterUuid"], n["nodePool"]) == (unit["clusterId"], pool)]
+        there = sum(len(n["gpus"]) for n in here)
+        quotas = [r["gpu"]["deserved"] for p in projects for r in p["resources"] if r["nodePool"]["name"] == pool]
+        promised = sum(max(amount, 0) for amount in quotas)
+        if here and promised > there:
+            found.append(
+                f"The projects of the node pool {pool} are guaranteed {number(promised)} GPUs together and it has {there}: "
+                "not all of them can have their quota at once."
+            )
+    return found
 
 
 def _sum(amounts: list[float]) -> str:

@@ -9,7 +9,7 @@ import click
 
 from fairlead.cli import output
 from fairlead.cli.admin import quota
-from fairlead.cli.lookup import by_name, cluster_of
+from fairlead.cli.lookup import cluster_of, full_names, unit_of
 from fairlead.cli.options import named
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import unit as unit_row
@@ -35,7 +35,7 @@ class _Unit(NamedTuple):
         return f"/api/v1/org-unit/{self.plural}"
 
     def find(self, rest: Rest, name: str) -> Any:
-        return by_name(rest.get(self.path)[self.plural], name, self.noun)
+        return unit_of(rest, rest.get(self.path)[self.plural], name, self.noun)
 
 
 _DEPARTMENT = _Unit(
@@ -97,37 +97,51 @@ def create_project(name: str, department: str | None, namespace: str | None, clu
 
 def _create(unit: _Unit, name: str, cluster: str | None, asked: dict[str, Any], more: dict[str, str | None]) -> None:
     rest = Rest()
+    cluster_id = cluster_of(rest, cluster)["uuid"]
     body = {
         "name": name,
-        "clusterId": cluster_of(rest, cluster)["uuid"],
+        "clusterId": cluster_id,
         **{key: value for key, value in more.items() if value is not None},
-        "resources": quota.resources(rest, asked),
+        "resources": quota.resources(rest, asked, cluster_id),
     }
     with named(quota.FIELDS):
         made = rest.post(unit.path, body)
     output.show(
         unit_row(made), asked["output"], lambda: click.echo(f"{unit.noun.capitalize()} {name} made."), names=[name]
     )
+    _tell_excess(rest, unit, made)
+
+
+def _tell_excess(rest: Rest, unit: _Unit, made: Any) -> None:
+    """That a project cannot have its quota while all others use theirs."""
+    if unit is _PROJECT:
+        projects = [p for p in rest.get(unit.path)[unit.plural] if p["clusterId"] == made["clusterId"]]
+        for sentence in quota.excess(made, projects, rest.get("/api/v1/nodes", limit=10_000)["nodes"]):
+            output.note(sentence)
 
 
 def _add_verbs(group: click.Group, unit: _Unit, *, removal: str) -> None:
     """The verbs both levels have alike. `removal`: what deleting does."""
 
-    @group.command("list", help=f"All {unit.plural} with quota and use, in GPUs.")
+    @group.command(
+        "list", help=f"All {unit.plural} with quota and use, in GPUs; CLUSTER/NAME where they are of several."
+    )
     @output.OUTPUT
     def list_(**more: Any) -> None:
-        rows = Rest().get(unit.path)[unit.plural]
+        rest = Rest()
+        rows = rest.get(unit.path)[unit.plural]
+        names = full_names(rest, rows)
 
         def table() -> None:
             if not rows:
                 click.echo(f"No {unit.plural} yet. Make one: {line(unit.first)}")
                 return
-            lines = [[r["name"], *unit.cells(r), *quota.line(r)] for r in rows]
+            lines = [[name, *unit.cells(r), *quota.line(r)] for name, r in zip(names, rows, strict=True)]
             heads = ["NAME", *unit.heads, *quota.FIGURES]
             output.print_table(heads, lines, right=(*unit.right, *quota.FIGURES), spare=("LIMIT", "FAIR SHARE"))
             output.tell_simulated(rows)
 
-        output.show([unit_row(r) for r in rows], more["output"], table, names=[r["name"] for r in rows])
+        output.show([unit_row(r) for r in rows], more["output"], table, names=names)
 
     @group.command(help=f"Change the quota of a {unit.noun}; what is not named stays.")
     @click.argument("name")
@@ -138,11 +152,12 @@ def _add_verbs(group: click.Group, unit: _Unit, *, removal: str) -> None:
             raise Invalid(f"Nothing of {unit.noun} {name} is to be changed.", hint=f"Name at least one of {_CHANGES}.")
         rest = Rest()
         found = unit.find(rest, name)
-        body = {"resources": quota.resources(rest, asked, found["resources"])}
+        body = {"resources": quota.resources(rest, asked, found["clusterId"], found["resources"])}
         with named(quota.FIELDS):
             changed = rest.put(f"{unit.path}/{found['id']}", body)
         said = f"{unit.noun.capitalize()} {name} changed."
         output.show(unit_row(changed), asked["output"], lambda: click.echo(said), names=[name])
+        _tell_excess(rest, unit, changed)
 
     @group.command(help=removal)
     @click.argument("name")

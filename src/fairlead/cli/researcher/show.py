@@ -8,7 +8,7 @@ import click
 
 from fairlead.cli import output
 from fairlead.cli.amounts import Whole
-from fairlead.cli.lookup import PROJECT, project_of, workload_of
+from fairlead.cli.lookup import PROJECT, full_names, project_of, workload_of
 from fairlead.cli.rest import Rest
 from fairlead.cli.rows import workload
 from fairlead.cli.words import line
@@ -28,10 +28,10 @@ def list_(project: str | None, limit: int, **more: Any) -> None:
       fairlead list -p vision
     """
     rest = Rest()
-    query = f"projectName=={project_of(rest, project)['name']}" if project else None
+    query = f"projectId=={project_of(rest, project)['id']}" if project else None
     rows = rest.get("/api/v1/workloads", filterBy=query, limit=limit)["workloads"]
     form = more["output"]
-    output.show([workload(r) for r in rows], form, lambda: _table(rows), names=[r["name"] for r in rows])
+    output.show([workload(r) for r in rows], form, lambda: _table(rest, rows), names=[r["name"] for r in rows])
 
 
 @click.command()
@@ -63,7 +63,7 @@ def _detailed(rest: Rest, row: Any) -> Any:
     return said["reasons"] or row["reasons"]
 
 
-def _table(rows: list[Any]) -> None:
+def _table(rest: Rest, rows: list[Any]) -> None:
     if not rows:
         click.echo("No workloads yet. Submit one: " + line("submit hello -i python:3.12 -- python3 -c 'print(1)'"))
         return
@@ -73,13 +73,13 @@ def _table(rows: list[Any]) -> None:
             r["name"],
             r["phase"],
             _now(r),
-            r["projectName"],
+            project,
             r["type"],
             f"{number(r['allocatedGpus'])}/{_asked(r)}",
             r["nodes"][0] if len(r["nodes"]) == 1 else f"{len(r['nodes'])} nodes" if r["nodes"] else "-",
             output.ago(r["createdAt"]),
         ]
-        for r in rows
+        for r, project in zip(rows, full_names(rest, rows, "projectName"), strict=True)
     ]
     output.print_table(columns, lines, right=("GPUS",), spare=("TYPE", "NODE", "AGE", "PROJECT"))
     output.tell_simulated(rows)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from fairlead.cli.roles.files import credentials_in
 from fairlead.cli.roles.process import Parts, live
 from fairlead.cli.roles.settings import AgentSettings, RoleTree
 from fairlead.cluster.agent.explainer import RemoteExplainer
-from fairlead.cluster.agent.links import AgentOptions
+from fairlead.cluster.agent.links import AgentOptions, secret_of
 from fairlead.cluster.agent.main import Agent
 from fairlead.runtime.errors import Invalid
 from fairlead.runtime.proxies import Way, proxy_for
@@ -33,13 +31,6 @@ def _options(mine: AgentSettings) -> AgentOptions:
             f"The agent is not told {' and '.join(missing)}.",
             hint="`fairlead cluster create NAME` prints the address, the id and the secret of a new cluster.",
         )
-    try:
-        secret = Path(mine.secret_file).read_text().strip()
-    except OSError as error:
-        raise Invalid(
-            f"The cluster's secret cannot be read from {mine.secret_file}: {error.strerror or error}.",
-            hint="agent.secretFile names a file that holds the secret given out with the cluster's id.",
-        ) from error
     url = mine.url.rstrip("/")
     way = Way(
         proxy=mine.proxy,
@@ -47,6 +38,13 @@ def _options(mine: AgentSettings) -> AgentOptions:
         no_proxy=mine.no_proxy,
     )
     proxy = proxy_for(url, way, environment(), "agent.proxy")
-    return AgentOptions(
-        url=url, cluster=mine.cluster, secret=secret, ca_file=mine.ca_file, proxy=proxy, transport=mine.transport
+    options = AgentOptions(
+        url=url,
+        cluster=mine.cluster,
+        secret_file=mine.secret_file,
+        ca_file=mine.ca_file,
+        proxy=proxy,
+        transport=mine.transport,
     )
+    secret_of(options)  # told now rather than at the first connection
+    return options

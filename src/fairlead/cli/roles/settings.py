@@ -34,7 +34,7 @@ class ControllersSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     daily: bool = False
     """Whether they check the cluster's prerequisites every day and look at the product's parts, and tell it in ClusterConfig."""
     daily_settle_seconds: float = 300.0
-    """Until the first check after a start."""
+    """Until the first check after a start, at the latest: where the parts are ready, it is made then."""
     daily_every_seconds: float = 86_400.0
     """Between checks of the prerequisites."""
     daily_look_seconds: float = 30.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ from fairlead.preflight.config import Config, config_from
 from fairlead.preflight.gather.api import Api
 from fairlead.preflight.gather.daily import look
 from fairlead.preflight.report import as_document, report_of, select_daily
-from fairlead.runtime.errors import FairleadError, Invalid
+from fairlead.runtime.errors import FairleadError, Invalid, Unreachable
 
 Document = dict[str, Any]
 
@@ -70,37 +71,41 @@ class Collector:
         self._api = Api(client, patience=30.0)
         self._texts: dict[str, str] = {}
         """What our ConfigMaps hold, by key."""
+        self._unreached = ""
+        """Why the cluster did not answer at all."""
 
     async def run(self) -> None:
-        """Gathers what can be had."""
-        await self._part("versions", self._versions())
-        await self._part("settings", self._config_maps())
-        await self._part("preflight", self._preflight())
+        """Gathers what can be had. A cluster that does not answer is asked once; preflight says what is wrong with the way there."""
+        await self._part("versions", self._versions)
+        await self._part("settings", self._config_maps)
+        await self._part("preflight", self._preflight)
         for kind in _CLUSTER:
-            await self._part(f"objects/{kind.plural}", self._objects(kind, ()))
+            await self._part(f"objects/{kind.plural}", partial(self._objects, kind, ()))
         for kind in _IN_OURS:
             for namespace in self._asked.ours:
-                await self._part(f"objects/{namespace}/{kind.plural}", self._objects(kind, (namespace,)))
+                await self._part(f"objects/{namespace}/{kind.plural}", partial(self._objects, kind, (namespace,)))
         for kind in _IN_PROJECTS_TOO:
-            await self._part(f"objects/{kind.plural}", self._in_projects(kind))
-        await self._part("logs", self._logs())
-        await self._part("scheduler", self._scheduler())
+            await self._part(f"objects/{kind.plural}", partial(self._in_projects, kind))
+        await self._part("logs", self._logs)
+        await self._part("scheduler", self._scheduler)
 
-    async def _part(self, name: str, work: Awaitable[None]) -> None:
+    async def _part(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """One part; where it fails, that is said in the bundle."""
+        if self._unreached and name != "preflight":
+            self._bundle.leave_out(name, self._unreached)
+            return
         self._tell(f"Gathering {name} ...")
         with self._bundle.noting(name, _ERRORS):
-            await work
+            await work()
 
     async def _versions(self) -> None:
-        self._bundle.add_json(
-            "versions.json",
-            {
-                "program": fairlead.__version__,
-                "kubernetes": await self._client.version(),
-                "at": text_of(self._client.clock.now()),
-            },
-        )
+        try:
+            found = await self._client.version()
+        except Unreachable as error:
+            self._unreached = str(error)
+            raise
+        told = {"program": fairlead.__version__, "kubernetes": found, "at": text_of(self._client.clock.now())}
+        self._bundle.add_json("versions.json", told)
 
     async def _config_maps(self) -> None:
         for name in _CONFIG_MAPS:

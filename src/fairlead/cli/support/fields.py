@@ -309,11 +309,6 @@ status.devices[].pods[] text
 """,
     "clusterconfigs": f"""
 metadata.name word
-spec.clusterId word
-spec.controlPlaneUrl host
-spec.namespacePrefix word
-spec.schedulerNames[] word
-spec.shadow flag
 status.version word
 status.prerequisites.at time
 status.prerequisites.version word

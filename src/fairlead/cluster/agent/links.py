@@ -6,6 +6,7 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -25,7 +26,9 @@ class AgentOptions(Struct, frozen=True, kw_only=True):
 
     url: str
     cluster: str
-    secret: str
+    secret: str = ""
+    secret_file: str = ""
+    """In place of `secret`: read for each connection."""
     ca_file: str = ""
     proxy: Proxy | None = None
     transport: Transport = "auto"
@@ -77,7 +80,7 @@ class ByPath(ABC):
     def control(self) -> AbstractAsyncContextManager[Link]:
         """See `Dialler`."""
         options = self._options
-        headers = {"Authorization": f"Bearer {options.secret}", "X-Fairlead-Cluster": options.cluster}
+        headers = {"Authorization": f"Bearer {secret_of(options)}", "X-Fairlead-Cluster": options.cluster}
         return self._dial(CONTROL_PATH, headers)
 
     def channel(self, channel: str, grant: str) -> AbstractAsyncContextManager[Link]:
@@ -86,6 +89,21 @@ class ByPath(ABC):
 
     @abstractmethod
     def _dial(self, path: str, headers: dict[str, str]) -> AbstractAsyncContextManager[Link]: ...
+
+
+def secret_of(options: AgentOptions) -> str:
+    """The cluster's secret as it is now, since the file may have been replaced. Raises: Invalid."""
+    if not options.secret_file:
+        return options.secret
+    try:
+        return Path(options.secret_file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise Invalid(
+            f"The cluster's secret cannot be read from {options.secret_file}: {why}.",
+            hint="agent.secretFile names a file that holds the secret given out with the cluster's id.",
+            code="secret-file",
+        ) from error
 
 
 def trusted(options: AgentOptions) -> ssl.SSLContext | None:

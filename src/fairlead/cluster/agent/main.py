@@ -120,7 +120,8 @@ class Agent:
         if link.close_code == REFUSED:
             raise Denied(
                 f"The control plane refused this cluster: {link.close_reason or 'it did not say why.'}",
-                hint="Each cluster has an id and a secret of its own; `fairlead cluster create NAME` gives out new ones.",
+                hint="Each cluster has an id and a secret of its own: `fairlead cluster secret NAME` gives out a new secret, "
+                "`fairlead cluster create NAME` both. A secret that was replaced is read at the next try.",
                 code="cluster-denied",
             )
         raise Unreachable("The control plane closed the connection.")

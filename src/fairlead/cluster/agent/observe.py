@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fairlead.cluster.agent import rows
+from fairlead.cluster.agent.foreign import foreign_row, is_foreign
 from fairlead.cluster.agent.health import CONFIG_NAME, health_of
 from fairlead.kube.cache import Cache, Key
 from fairlead.kube.client import Client
@@ -16,9 +17,10 @@ from fairlead.objects import pod as objects
 from fairlead.objects.meta import Object, is_owned_by
 from fairlead.objects.workload import DistributedTraining, Training, Workload, Workspace
 from fairlead.wire.agent import AnyRow, ClusterHealth, Gone, Observed
+from fairlead.workloads.makers import maker_of
 
 Mark = tuple[str, Key]
-"""("work:KIND" or "node" or "queue", key)."""
+"""(what, key): "node", "queue", "work:KIND", or "made:KIND" for work that others made."""
 
 
 class Observer:
@@ -98,24 +100,29 @@ class Observer:
         if what == "queue":
             queue = self.queues.get(key.name)
             return [] if queue is None else [rows.queue_row(queue, simulated=bool(self._simulated))]
-        workload = self._workload(what.removeprefix("work:"), key)
-        if workload is None:
-            return []
-        pods = self._pods(workload, what.removeprefix("work:"))
+        return self._work_rows(mark)
+
+    def _work_rows(self, mark: Mark) -> list[AnyRow]:
+        what, key = mark
+        workload = self._workload(what, key)
+        pods = self._pods(mark, workload)
         places = {p.spec.node_name for p in pods if p.spec.node_name}
         simulated = bool(places & self._simulated if places else self._simulated)
-        identity = rows.workload_id(workload)
         sizes = {place: rows.device_mib(self.nodes.get(place)) for place in places}
         reports = {place: self.reports.get(place) for place in places}
-        listed = [
-            rows.pod_row(p, identity, sizes.get(p.spec.node_name, 0), reports.get(p.spec.node_name)) for p in pods
-        ]
-        return [rows.workload_row(workload, pods, simulated=simulated, sizes=sizes), *listed]
+        if workload is not None:
+            row = rows.workload_row(workload, pods, simulated=simulated, sizes=sizes)
+        elif what.startswith("made:") and pods:
+            row = foreign_row(maker_of(pods[0]), pods, simulated=simulated, sizes=sizes)
+        else:
+            return []
+        listed = [rows.pod_row(p, row.id, sizes.get(p.spec.node_name, 0), reports.get(p.spec.node_name)) for p in pods]
+        return [row, *listed]
 
     def _node_row(self, node: builtin.Node) -> AnyRow:
         keys = sorted(self._pods_on.get(node.metadata.name, ()))
         pods = [p for p in (self.pods.get(k.name, k.namespace) for k in keys) if p is not None]
-        names = {p.metadata.uid: p.metadata.labels.get(fields.WORKLOAD_ID, "") for p in pods}
+        names = {p.metadata.uid: maker_of(p).uid if _owner(p)[0] else "" for p in pods}
         return rows.node_row(node, self.reports.get(node.metadata.name), pods, names, self._pool(node))
 
     def _pool(self, node: builtin.Node) -> str:
@@ -125,18 +132,20 @@ class Observer:
                 return pool.metadata.name
         return rows.DEFAULT_POOL
 
-    def _workload(self, kind: str, key: Key) -> Workload | None:
-        if kind == "Workspace":
-            return self.workspaces.get(key.name, key.namespace)
-        if kind == "Training":
-            return self.trainings.get(key.name, key.namespace)
-        return self.distributed.get(key.name, key.namespace)
+    def _workload(self, what: str, key: Key) -> Workload | None:
+        cache = dict(self._works()).get(what)
+        found: Workload | None = None if cache is None else cache.get(key.name, key.namespace)
+        return found
 
-    def _pods(self, workload: Workload, kind: str) -> list[objects.Pod]:
-        meta = workload.metadata
-        keys = sorted(self._pods_of.get((kind, meta.namespace, meta.name), ()))
-        found = (self.pods.get(k.name, k.namespace) for k in keys)
-        return [p for p in found if p is not None and is_owned_by(p.metadata, meta.uid)]
+    def _pods(self, mark: Mark, workload: Workload | None) -> list[objects.Pod]:
+        """Of work that others made, those of the newest that bears the name."""
+        what, key = mark
+        keys = sorted(self._pods_of.get((what, key.namespace, key.name), ()))
+        found = [p for p in (self.pods.get(k.name, k.namespace) for k in keys) if p is not None]
+        if workload is not None:
+            return [p for p in found if is_owned_by(p.metadata, workload.metadata.uid)]
+        newest = max(found, key=lambda p: (p.metadata.creation_timestamp or "", p.metadata.name), default=None)
+        return [p for p in found if newest is not None and maker_of(p).uid == maker_of(newest).uid]
 
     def _listen(self) -> None:
         for what, cache in self._works():
@@ -178,8 +187,8 @@ class Observer:
         self._mark("node", key)
         for pod in (self.pods.get(k.name, k.namespace) for k in self._pods_on.get(key.name, ())):
             if pod is not None and _owner(pod)[0]:
-                kind, name = _owner(pod)
-                self._mark(f"work:{kind}", Key(pod.metadata.namespace, name))
+                what, name = _owner(pod)
+                self._mark(what, Key(pod.metadata.namespace, name))
 
     def _mark_nodes(self) -> None:
         for key in self.nodes.items():
@@ -191,20 +200,23 @@ class Observer:
 
     def _pod_changed(self, key: Key, before: objects.Pod | None, after: objects.Pod | None) -> None:
         for pod in filter(None, (before, after)):
-            kind, name = _owner(pod)
-            self._pods_of.setdefault((kind, key.namespace, name), set()).discard(key)
+            what, name = _owner(pod)
+            self._pods_of.setdefault((what, key.namespace, name), set()).discard(key)
             self._pods_on.setdefault(pod.spec.node_name, set()).discard(key)
-            if kind:
-                self._mark(f"work:{kind}", Key(key.namespace, name))
+            if what:
+                self._mark(what, Key(key.namespace, name))
             if pod.spec.node_name:
                 self._mark("node", Key("", pod.spec.node_name))
         if after is not None:
-            kind, name = _owner(after)
-            if kind:
-                self._pods_of.setdefault((kind, key.namespace, name), set()).add(key)
+            what, name = _owner(after)
+            if what:
+                self._pods_of.setdefault((what, key.namespace, name), set()).add(key)
             self._pods_on.setdefault(after.spec.node_name, set()).add(key)
 
 
 def _owner(pod: objects.Pod) -> tuple[str, str]:
-    labels = pod.metadata.labels
-    return labels.get(fields.WORKLOAD_KIND, ""), labels.get(fields.WORKLOAD, "")
+    """What it is of, as a mark says it, and the name; empty where Fairlead does not place it."""
+    if fields.WORKLOAD_KIND not in pod.metadata.labels and not is_foreign(pod):
+        return "", ""
+    maker = maker_of(pod)
+    return f"{'work' if maker.is_ours else 'made'}:{maker.kind}", maker.name

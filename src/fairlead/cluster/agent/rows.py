@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fairlead.model.occupancy import memory_charge
+from fairlead.model.charges import memory_charge
 from fairlead.objects import builtin, fields, kai
 from fairlead.objects import organisation as org
 from fairlead.objects import pod as objects
@@ -54,8 +54,8 @@ def workload_row(
     phase = condition_of(status.conditions, "Phase")
     codes = [c for c in (exit_code_of(p) for p in pods) if c is not None]
     pods_asked = ranks_of(workload)
-    queued, queued_as = _queued(pods) if status.phase == "Pending" else (0.0, "")
-    reasons = _reasons(pods) if status.phase == "Pending" and not status.next_try_at else ()
+    queued, queued_as = queued_since(pods) if status.phase == "Pending" else (0.0, "")
+    reasons = reasons_of(pods) if status.phase == "Pending" and not status.next_try_at else ()
     return WorkloadRow(
         id=workload_id(workload),
         kind=kind_of(workload).kind,
@@ -116,7 +116,7 @@ def pod_row(pod: objects.Pod, workload: str, size: int, report: org.NodeReport |
         name=meta.name,
         phase=phase,
         node=pod.spec.node_name,
-        gpu_milli=_taken(pod, size),
+        gpu_milli=taken(pod, size),
         gpu_memory_mib=gpu_of(pod).memory_mib * gpu_of(pod).devices,
         rank=count_of(meta.labels.get(fields.RANK), 0),
         attempt=count_of(meta.labels.get(fields.ATTEMPT), 0),
@@ -201,7 +201,7 @@ def _devices(
                     workload_name=pod.metadata.labels.get(fields.WORKLOAD, pod.metadata.name),
                     project=pod.metadata.labels.get(fields.PROJECT, pod.metadata.namespace),
                     pod=pod.metadata.name,
-                    milli=(_taken(pod, size) or 1000) // len(devices),
+                    milli=(taken(pod, size) or 1000) // len(devices),
                 )
             )
     reported = report.status.devices if report else ()
@@ -224,7 +224,7 @@ def _devices(
     )
 
 
-def _taken(pod: objects.Pod, size: int) -> int:
+def taken(pod: objects.Pod, size: int) -> int:
     """1/1000 devices a pod's queue is charged: memory as the part it is of its node's devices, none before it is placed."""
     asked = gpu_of(pod)
     if not asked.memory_mib:
@@ -234,16 +234,17 @@ def _taken(pod: objects.Pod, size: int) -> int:
 
 def _by_memory(pods: Sequence[objects.Pod], sizes: Mapping[str, int]) -> int:
     living = [p for p in pods if not objects.has_ended(p)]
-    return sum(_taken(p, sizes.get(p.spec.node_name, 0)) for p in living)
+    return sum(taken(p, sizes.get(p.spec.node_name, 0)) for p in living)
 
 
-def _queued(pods: Sequence[objects.Pod]) -> tuple[float, str]:
+def queued_since(pods: Sequence[objects.Pod]) -> tuple[float, str]:
     """(creation, UID) of the oldest pod that has no place, by which the scheduler orders work of one priority."""
     waiting = [p for p in pods if not p.spec.node_name and not objects.has_ended(p)]
     return min(((_time(p.metadata.creation_timestamp), p.metadata.uid) for p in waiting), default=(0.0, ""))
 
 
-def _reasons(pods: Sequence[objects.Pod]) -> tuple[ReasonText, ...]:
+def reasons_of(pods: Sequence[objects.Pod]) -> tuple[ReasonText, ...]:
+    """Why they wait, as the first of them that says so has it."""
     for pod in pods:
         condition = condition_of(pod.status.conditions, "PodScheduled")
         if condition is not None and condition.status == "False" and condition.message:
@@ -251,21 +252,27 @@ def _reasons(pods: Sequence[objects.Pod]) -> tuple[ReasonText, ...]:
     return ()
 
 
+def history_of(pod: objects.Pod) -> list[HistoryEntry]:
+    """What became of a pod."""
+    entries = []
+    for condition in pod.status.conditions:
+        if condition.type == "PodScheduled" and condition.status == "True":
+            when = _time(condition.last_transition_time)
+            text = f"{pod.metadata.name} placed on {pod.spec.node_name}"
+            entries.append(HistoryEntry(time=when, type="placed", message=text))
+    target = eviction_of(pod)
+    if pod.status.phase == "Failed" and target is None:
+        text = f"{pod.metadata.name} failed: {failure_of(pod)}"
+        entries.append(HistoryEntry(time=_time(ended_at(pod)), type="failed", message=text))
+    if target is not None:
+        when = _time(target.last_transition_time)
+        entries.append(HistoryEntry(time=when, type="evicted", message=told(pod)))
+    return entries
+
+
 def _history(workload: Workload, pods: Sequence[objects.Pod]) -> tuple[HistoryEntry, ...]:
     entries = [HistoryEntry(time=_time(workload.metadata.creation_timestamp), type="asked", message="Asked")]
-    for pod in pods:
-        for condition in pod.status.conditions:
-            if condition.type == "PodScheduled" and condition.status == "True":
-                when = _time(condition.last_transition_time)
-                text = f"{pod.metadata.name} placed on {pod.spec.node_name}"
-                entries.append(HistoryEntry(time=when, type="placed", message=text))
-        target = eviction_of(pod)
-        if pod.status.phase == "Failed" and target is None:
-            text = f"{pod.metadata.name} failed: {failure_of(pod)}"
-            entries.append(HistoryEntry(time=_time(ended_at(pod)), type="failed", message=text))
-        if target is not None:
-            when = _time(target.last_transition_time)
-            entries.append(HistoryEntry(time=when, type="evicted", message=told(pod)))
+    entries += [entry for pod in pods for entry in history_of(pod)]
     evicted = condition_of(workload.status.conditions, "Evicted")
     if evicted is not None and not any(e.type == "evicted" for e in entries):
         when = _time(evicted.last_transition_time)

@@ -54,7 +54,7 @@ class StandingOptions(Struct, frozen=True, kw_only=True):
     node_namespace: str = "fairlead-node"
     """Where the agents of nodes are."""
     settle: float = 300.0
-    """Until the first check: what was just installed or started anew is not complete."""
+    """Until the first check at the latest, while the product's parts are not ready: what was just installed is not complete."""
     every: float = 86_400.0
     """Between checks of the prerequisites."""
     look: float = 30.0
@@ -73,6 +73,7 @@ class Standing:
     def __init__(self, client: Client, clock: Clock, rng: Random, options: StandingOptions) -> None:
         self._client, self._clock, self._options = client, clock, options
         self._patience = parts.Patience(options.patience)
+        self._settled = False
         self._writes = asyncio.Lock()
         self._loop: Reconciler[What] = Reconciler("standing", self._reconcile, clock=clock, rng=rng, workers=2)
         self._log = logger("standing")
@@ -121,11 +122,18 @@ class Standing:
         """The product's parts."""
         try:
             found = self._options.faults() if self._options.faults else parts.faults(await self._parts())
+            self._settle_once(well=not found)
             condition = parts.condition(self._patience.lasting(found, self._clock.monotonic()))
         except Denied as error:
             condition = Condition(type=parts.SERVICES, status="Unknown", reason="Forbidden", message=str(error))
         await self._write(condition)
         return self._options.look
+
+    def _settle_once(self, *, well: bool) -> None:
+        """The first time that all parts are ready, the prerequisites are due."""
+        if well and not self._settled:
+            self._settled = True
+            self._loop.mark("prerequisites")
 
     async def _check(self) -> float:
         """The prerequisites, unless they were checked within a day by this version and configuration, and nobody asks."""

@@ -15,7 +15,7 @@ from fairlead.cluster.scheduler.measured import BINDS, EVICTIONS
 from fairlead.kube.client import Client
 from fairlead.kube.errors import AlreadyExists, Uncertain
 from fairlead.model import Bind, Evict, Keep, PodGroup
-from fairlead.model.occupancy import memory_charge
+from fairlead.model.charges import memory_charge
 from fairlead.objects import fields, kai, kinds
 from fairlead.objects.builtin import Event
 from fairlead.objects.crds import OURS
@@ -35,6 +35,8 @@ IN_FLIGHT = 32
 """Calls at once; a small API server is full with fewer."""
 TOLD_IN_FLIGHT = 8
 """Of them, those that only people wait for."""
+MOST_OF_EVENT = 1024
+"""Characters of an event's message that Kubernetes takes."""
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -101,10 +103,12 @@ class Applier:
         async with self._telling:
             await self._quietly(lambda: self._client.create(kinds.EVENT, event, event.metadata.namespace))
 
-    async def say_why(self, pod: Pod, message: str) -> None:
-        """Writes why the pod waits, unless it was given a place since that was found."""
+    async def say_why(self, pod: Pod, message: str, *, is_new: bool) -> None:
+        """Writes why the pod waits, unless it was given a place since that was found. `is_new`: the cause is another than before."""
         if self._assumed.is_bound(pod.metadata.uid):
             return
+        if is_new:
+            self._event(pod, "FailedScheduling", message, "Warning")
         now = text_of(self._clock.now())
         condition = Condition(
             type="PodScheduled", status="False", reason="Unschedulable", message=message, last_transition_time=now
@@ -220,7 +224,7 @@ class Applier:
         self._assumed.keep(keep.group, keep.hold, self._clock.now())
         return True
 
-    def _event(self, pod: Pod, reason: str, message: str) -> None:
+    def _event(self, pod: Pod, reason: str, message: str, grade: str = "Normal") -> None:
         """Kept until `tell` writes it."""
         self._numbered += 1
         now = self._clock.now()
@@ -231,8 +235,8 @@ class Applier:
                 api_version="v1", kind="Pod", name=meta.name, namespace=meta.namespace, uid=meta.uid
             ),
             reason=reason,
-            message=message,
-            type="Normal",
+            message=message[:MOST_OF_EVENT],
+            type=grade,
             event_time=micro_text_of(now),
             action=reason,
             reporting_component=self._name,

@@ -19,12 +19,12 @@ from fairlead.cluster.scheduler.verdicts import Verdicts
 from fairlead.cluster.scheduler.world import World, WorldOptions
 from fairlead.kube.client import Client
 from fairlead.model import Plan, Policy, Snapshot, Warm
-from fairlead.objects import fields
 from fairlead.runtime.clock import Clock
 from fairlead.runtime.errors import Bug, NotFound
 from fairlead.runtime.logs import logger
 from fairlead.scheduling.cycle import DecisionError, decide
 from fairlead.scheduling.explain import explain
+from fairlead.workloads.makers import maker_of
 
 Witness = Callable[[Snapshot, Policy, Plan, float], None]
 """Sees every decision; tests check invariants with it."""
@@ -58,7 +58,7 @@ class Scheduler:
         self._warm: dict[str, Warm] = {}
         self._shadow = Shadow() if self.options.shadow else None
         self._verdicts = Verdicts(self._applier, self.world.groups)
-        self._told = Told(self._applier, self._verdicts, QueueStatuses(client))
+        self._told = Told(self._applier, self._verdicts, QueueStatuses(client), clock)
         self._retries: dict[str, Retry] = {}
         self._aside: set[str] = set()
         self._withdrawn: set[str] = set()
@@ -122,14 +122,14 @@ class Scheduler:
     async def explain(self, namespace: str, workload: str) -> bytes:
         """Why a workload waits, and what would start it, as JSON.
 
-        Raises: NotFound where no waiting or running pod is labelled as that workload's; Bug where the core met one.
+        Raises: NotFound where no waiting or running pod is of that workload; Bug where the core met one.
         """
         for pool in self.world.pool_names():
             snapshot = self.world.snapshot(pool, self._retries, frozenset(self._aside))
             mine = {
                 p.metadata.uid
                 for p in self.world.pods
-                if p.metadata.namespace == namespace and p.metadata.labels.get(fields.WORKLOAD) == workload
+                if p.metadata.namespace == namespace and maker_of(p).name == workload
             }
             groups = {p.group for p in snapshot.pods if p.uid in mine}
             if groups:

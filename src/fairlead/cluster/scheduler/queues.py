@@ -38,7 +38,7 @@ class QueueUse:
 
 
 class QueueStatuses:
-    """The one writer of queue statuses: only what changed, and no queue twice in a short time."""
+    """The one writer of queue statuses: only what changed."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

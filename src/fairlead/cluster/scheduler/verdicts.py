@@ -1,4 +1,5 @@
-"""Why work waits, where people look for it: on the first pod of a group and on the group's object; written when the words change."""
+"""Why work waits, where people look for it: on the first pod of a group, with an event where it is a new cause, and on the group's
+object; written when the words change."""
 
 from __future__ import annotations
 
@@ -22,10 +23,12 @@ class Verdicts:
         self._applier = applier
         self._groups = groups
         self._said: dict[str, str] = {}
+        self._causes: dict[str, frozenset[str]] = {}
 
     def forget(self, present: frozenset[str]) -> None:
         """What was said of pods and groups that are gone. `present`: UIDs of those there are."""
         self._said = {uid: text for uid, text in self._said.items() if uid in present}
+        self._causes = {uid: codes for uid, codes in self._causes.items() if uid in present}
 
     async def write(self, pool: str, outcomes: Iterable[Outcome], known: Known) -> None:
         """Every waiting group is told why; of one that got its place the reasons are taken back."""
@@ -34,15 +37,18 @@ class Verdicts:
             texts: tuple[ReasonText, ...] | None = None
             if outcome.result in ("waiting", "held", "skipped"):
                 texts = tuple(render(reason) for reason in distinct(outcome.reasons))
-                await self._tell_pod(known.first_of(outcome.group), to_lines(texts) or _HELD)
+                await self._tell_pod(known.first_of(outcome.group), texts)
             if outcome.group in objects:
                 await self._tell_group(objects[outcome.group], pool, texts)
 
-    async def _tell_pod(self, pod: Pod | None, message: str) -> None:
+    async def _tell_pod(self, pod: Pod | None, texts: tuple[ReasonText, ...]) -> None:
+        message = to_lines(texts) or _HELD
         if pod is None or message in (_on_pod(pod), self._said.get(pod.metadata.uid)):
             return
-        self._said[pod.metadata.uid] = message
-        await self._applier.say_why(pod, message)
+        uid, causes = pod.metadata.uid, frozenset(text.code for text in texts)
+        is_new, self._causes[uid] = causes != self._causes.get(uid), causes
+        self._said[uid] = message
+        await self._applier.say_why(pod, message, is_new=is_new)
 
     async def _tell_group(self, group: kai.PodGroup, pool: str, texts: tuple[ReasonText, ...] | None) -> None:
         """`texts`: None where it does not wait."""

@@ -35,6 +35,8 @@ from fairlead.objects import pod as objects
 from fairlead.workloads.claims import claims_of
 from fairlead.workloads.shares import holder_of, is_told
 
+_Said = objects.Pod | kai.Queue | kai.PodGroup
+
 
 class WorldOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whose pods are ours, and how shared devices are held."""
@@ -78,8 +80,10 @@ class World:
         self._now = 0.0
         self._changed = changed
         self.pods.on_change(self._pod_changed)
+        self.queues.on_change(self._said_changed)
+        self.groups.on_change(self._said_changed)
         for cache in self.caches():
-            if cache is not self.pods:
+            if cache not in (self.pods, self.queues, self.groups):
                 cache.on_change(lambda _key, _before, _after: changed())
 
     def waiting_for_volumes(self) -> frozenset[str]:
@@ -297,6 +301,11 @@ class World:
         if before is None or after is None or _matters(before, after):
             self._changed()
 
+    def _said_changed(self, _key: Key, before: _Said | None, after: _Said | None) -> None:
+        """Of queues and groups only what people say of them counts: their statuses we write ourselves, after each decision."""
+        if before is None or after is None or _says_otherwise(before, after):
+            self._changed()
+
     def _claims_changed(self) -> None:
         """Where pods with claims may go is read again."""
         for key in self._claiming:
@@ -323,9 +332,14 @@ class World:
 
 def _matters(before: objects.Pod, after: objects.Pod) -> bool:
     """Whether a change may change a decision; our own condition patches do not."""
+    return before.status.phase != after.status.phase or _says_otherwise(before, after)
+
+
+def _says_otherwise(before: _Said, after: _Said) -> bool:
+    """Whether more than the status changed."""
     return (
-        before.spec != after.spec
-        or before.status.phase != after.status.phase
+        before.metadata.uid != after.metadata.uid
+        or before.spec != after.spec
         or before.metadata.deletion_timestamp != after.metadata.deletion_timestamp
         or before.metadata.labels != after.metadata.labels
         or before.metadata.annotations != after.metadata.annotations

@@ -275,7 +275,12 @@ class Kubelet:
     def _once(self, tasks: dict[str, asyncio.Task[None]], uid: str, work: Callable[[], Any]) -> None:
         if uid in tasks or self._group is None:
             return
-        task = self._group.create_task(self._guard(work), name=f"kubelet.{uid}")
+        guarded = self._guard(work)
+        try:
+            task = self._group.create_task(guarded, name=f"kubelet.{uid}")
+        except RuntimeError:  # the node ends: nothing is begun any more
+            guarded.close()
+            return
         tasks[uid] = task
         task.add_done_callback(lambda done: tasks.pop(uid, None) if tasks.get(uid) is done else None)
 

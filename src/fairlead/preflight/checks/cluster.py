@@ -54,8 +54,10 @@ def _server_version(facts: Facts) -> Version | None:
 
 
 def _skewed(facts: Facts, server: Version) -> str:
-    """Kubelets that are too far from the server; where nodes are listed, each has to say its version."""
-    if not facts.known("nodes"):
+    """Kubelets that are too far from the server. Where nodes are spoken of each has to say its version; only where nobody asked for any
+    nodes at all is there nothing to compare.
+    """
+    if facts.left_out("nodes") and not facts.reasons.of(("nodes",)):
         return ""
     allowed = 3 if server >= _WIDER_SKEW_FROM else 2
     bad = {}
@@ -164,7 +166,8 @@ def leftovers(facts: Facts, config: Config) -> Finding:
     - removed-api: the stored release holds kinds that the cluster does not serve any more, so Helm cannot upgrade it.
     - webhook-without-service: a webhook of ours whose Service is gone stops pods from being made.
     - terminating: our namespace is being deleted and does not end.
-    - namespace: a namespace that the chart makes is there and of no release; Helm refuses to take it over.
+    - namespace: a namespace that the chart makes is there and of no release; Helm refuses to take it over. Where administrators make
+      namespaces, set create_namespaces: false.
     - foreign-kinds: somebody else defined kinds of fairlead.dev, which ours would stand in for; they go, or we cannot work.
     - queue-definitions: the kinds of scheduling.run.ai are somebody else's in a version that we do not read, or you chose `stop`.
     - beside: another scheduler of that family runs, or its kinds are here; choose what becomes of them.
@@ -186,6 +189,10 @@ def leftovers(facts: Facts, config: Config) -> Finding:
         return found
     facts.need("helm_releases")
     return passed("nothing of an earlier installation is in the way")
+
+
+PROBES: Final = "fairlead-preflight-"
+"""Begins the names of the namespaces that a preflight makes for its pods."""
 
 
 def _release(facts: Facts) -> Finding | None:
@@ -211,7 +218,8 @@ def _release(facts: Facts) -> Finding | None:
 def _blocking(facts: Facts, config: Config) -> Finding | None:
     if found := _hooks(facts) or _foreign(facts):
         return found
-    if ending := facts.texts("leftovers", "terminating_namespaces"):
+    ending = [each for each in facts.texts("leftovers", "terminating_namespaces") if not each.startswith(PROBES)]
+    if ending:  # of a probe nothing is in the way
         return failed(
             f"does not end: namespace {listed(ending)}", "terminating", f"kubectl get namespace {ending[0]} -o yaml"
         )
@@ -219,7 +227,8 @@ def _blocking(facts: Facts, config: Config) -> Finding | None:
 
 
 def _namespaces(facts: Facts, config: Config) -> Finding | None:
-    if not (found := facts.texts_or_none("leftovers", "namespaces_of_others")):
+    found = facts.texts_or_none("leftovers", "namespaces_of_others")
+    if not found or not config.create_namespaces:
         return None
     first, owner = found[0], f"meta.helm.sh/release-name=fairlead meta.helm.sh/release-namespace={config.namespace}"
     given = f"kubectl label namespace {first} app.kubernetes.io/managed-by=Helm && kubectl annotate namespace {first} {owner}"
@@ -258,12 +267,9 @@ def _definitions(facts: Facts, config: Config) -> Finding | None:
     whose, versions = _SCHEDULERS.get(owner, owner), facts.texts("leftovers", "queue_crd_versions")
     if "v2" not in versions or config.queue_definitions == "stop":
         seen = f"the kinds of scheduling.run.ai are of {whose} ({', '.join(versions) or 'no version is served'})"
-        return failed(
-            seen,
-            "queue-definitions",
-            "Set queue_definitions to adopt or coexist, or uninstall what brought them",
-            Who.YOU,
-        )
+        or_coexist = "Set queue_definitions to coexist, or uninstall what brought them"
+        remedy = or_coexist if "v2" in versions else f"Upgrade or uninstall {whose}: we read scheduling.run.ai/v2"
+        return failed(seen, "queue-definitions", remedy, Who.YOU)
     return None
 
 

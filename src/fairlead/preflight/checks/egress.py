@@ -20,10 +20,22 @@ from fairlead.preflight.check import (
     passed,
     unknown,
     warned,
+    worst,
 )
-from fairlead.preflight.checks.ways import INSTALLATION, RUN_TIME, Way, is_proxied, proxy_of, way_named
+from fairlead.preflight.checks.ways import (
+    INSTALLATION,
+    RUN_TIME,
+    Way,
+    is_proxied,
+    led_to,
+    place,
+    proxy_of,
+    unconnected,
+    way_named,
+)
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
+from fairlead.preflight.hide import hidden_name, is_address
 from fairlead.preflight.roster import roster
 
 _SOON_DAYS: Final = 30
@@ -43,8 +55,9 @@ def charts(facts: Facts, config: Config) -> Finding:
     told = facts.text("egress", "charts", "from_workstation")
     if told == "ok":
         return passed(f"{_named(way)}: the chart is there")
-    cause = told if told in _CAUSES["charts"] else "http"
-    return failed(f"{_named(way)}: {told}, from this machine", cause, _request(way, config), Who.NETWORK)
+    cause = told if told in _CAUSES["charts"] else "tcp" if told == "refused" else "http"
+    remedy, who = (_at_the_server(way), Who.YOU) if told == "http" else (_request(way, config), Who.NETWORK)
+    return failed(f"{_named(way)}: {told}, from this machine", cause, remedy, who)
 
 
 def product_images(facts: Facts, config: Config) -> Finding:
@@ -53,7 +66,7 @@ def product_images(facts: Facts, config: Config) -> Finding:
     - dns, tcp, proxy, tls: the first step that did not work. Where pods do not trust the registry and the runtimes of the nodes, which are
       the ones that pull, do, it says so: that risk can be accepted.
     - blob-host: the registry answers, and sends layers from another host, which is blocked.
-    - http: it answers with an error.
+    - http: it is reached and answers with an error: the server has to be looked at, not the firewall.
     - block-page: something between answers in its place.
     - pod-network: the node itself reaches it, its pods do not: a network policy, not the firewall.
     - certificate: it ends within 30 days.
@@ -66,7 +79,7 @@ def product_images(facts: Facts, config: Config) -> Finding:
 
 
 def third_party_images(facts: Facts, config: Config) -> Finding:
-    """Images that others make: the same as for the product's.
+    """Images that others make: the same as for the product's, and every registry is asked.
 
     - dns, tcp, proxy, tls, http, block-page, pod-network, certificate: as for the product's images.
     """
@@ -88,7 +101,10 @@ def control_plane(facts: Facts, config: Config) -> Finding:
       nodes, or ask for an exception. It is not that the way is shut.
     - dns, tcp, proxy, http, block-page, pod-network, certificate: the first step that did not work.
     """
-    return _judged("control-plane", facts, config, _of_health)
+    found = _judged("control-plane", facts, config, _of_health)
+    if found.verdict is Verdict.FAIL and (more := unconnected(config)):
+        return replace(found, remedy=f"{found.remedy}. {more}")
+    return found
 
 
 def sign_in(facts: Facts, config: Config) -> Finding:
@@ -109,8 +125,8 @@ def _judged(name: str, facts: Facts, config: Config, proof: Proof) -> Finding:
         return not_needed(way.idle)
     names = facts.maybe_keys("egress", name, "nodes")
     if not names:
-        return _walked(facts.at("egress", name), way, facts, config, proof)
-    whole = by_node(roster(facts, names), lambda node: _walked(_of_node(facts, name, node), way, facts, config, proof))
+        return _by_host(facts.at("egress", name), way, facts, config, proof)
+    whole = by_node(roster(facts, names), lambda node: _by_host(_of_node(facts, name, node), way, facts, config, proof))
     reached = [node for node, each in whole.nodes.items() if each.verdict in (Verdict.PASS, Verdict.WARN)]
     if whole.verdict is Verdict.FAIL and reached:
         return replace(
@@ -129,6 +145,30 @@ def _of_node(facts: Facts, name: str, node: str) -> Facts:
     )
 
 
+def _by_host(found: Facts, way: Way, facts: Facts, config: Config, proof: Proof) -> Finding:
+    """What is said of the way's hosts: the gravest stands for all, by name, and all that are as bad are told."""
+    if len(way.hosts) == 1:
+        return _walked(found, way, facts, config, proof)
+    told: dict[str, Finding] = {}
+    for number, host in enumerate(way.hosts):
+        own = found.at("others", _key(host, facts)) if number else found
+        said = attempt(lambda own=own, host=host: _walked(own, replace(way, hosts=(host,)), facts, config, proof))  # type: ignore[misc]
+        told[place(*host)] = said
+    gravest = worst(told.values())
+    bad = {host: each for host, each in told.items() if each.verdict is gravest.verdict}
+    by_text: dict[str, list[str]] = {}
+    for name, each in bad.items():
+        by_text.setdefault(each.seen.removeprefix(f"{name}: "), []).append(name)
+    seen = "; ".join(f"{', '.join(hosts)}: {text}" for text, hosts in by_text.items())
+    return replace(gravest, seen=seen, remedy="\n".join(dict.fromkeys(each.remedy for each in bad.values())))
+
+
+def _key(host: tuple[str, int], facts: Facts) -> str:
+    """How a further host is called in the facts, under its hidden name where names are hidden."""
+    is_hidden = facts.maybe_flag("run", "anonymised") is True and not is_address(host[0])
+    return hidden_name("host", place(*host), facts.run_id) if is_hidden else place(*host)
+
+
 def _walked(found: Facts, way: Way, facts: Facts, config: Config, proof: Proof) -> Finding:
     host, port = way.hosts[0]
     proxied = is_proxied(host, port, config)
@@ -137,12 +177,10 @@ def _walked(found: Facts, way: Way, facts: Facts, config: Config, proof: Proof) 
         return _by_pod_network(found, broken, way)
     proven = attempt(lambda: proof(found, facts, proxied))
     if proven.verdict is Verdict.FAIL:
-        return replace(
-            proven,
-            seen=f"{_named(way)}: {proven.seen}",
-            remedy=proven.remedy or _request(way, config),
-            who=proven.who or Who.NETWORK,
-        )
+        proven = replace(proven, seen=f"{_named(way)}: {proven.seen}")
+        if proven.cause == "http" and not _is_refusal(found, proxied):
+            return replace(proven, remedy=_at_the_server(way), who=Who.YOU)
+        return replace(proven, remedy=proven.remedy or _request(way, config), who=proven.who or Who.NETWORK)
     if proven.verdict is not Verdict.PASS:
         return proven
     days = (
@@ -211,13 +249,30 @@ def _by_pod_network(found: Facts, broken: Finding, way: Way) -> Finding:
     )
 
 
+_REFUSALS: Final = (403, 451, 511)
+"""What a firewall or a portal says in the place of an answer, with a page for people."""
+
+
+def _is_refusal(found: Facts, proxied: bool) -> bool:
+    """Whether it is a page that says no, which something on the way puts in the place of an answer."""
+    return _status(found, proxied) in _REFUSALS and found.maybe_text("content") == "block_page"
+
+
+def _at_the_server(way: Way) -> str:
+    """Somebody answers, so no firewall has to be opened."""
+    host = place(*way.hosts[0])
+    return (
+        f"The way to {host} is open: look at its log for why it answers so, and whether {way.key} names the right host"
+    )
+
+
 def _named(way: Way) -> str:
-    return listed(host for host, _ in way.hosts)
+    return listed(place(*host) for host in way.hosts)
 
 
 def _request(way: Way, config: Config) -> str:
-    hosts = listed(f"{host}:{port}" for host, port in way.hosts)
-    source = config.egress.nodes or way.origin
+    hosts = ", ".join(f"{host}:{port}" for each in way.hosts for host, port in (each, *led_to(each[0])))
+    source = (config.egress.nodes or way.origin) + (", and browsers" if way.has_browsers else "")
     via = f" via {proxy_of(config)}" if is_proxied(*way.hosts[0], config) else ""
     return f"Ask for: from {source} to {hosts} TCP{via}, for {way.purpose}"
 
@@ -240,9 +295,8 @@ def _of_registry(found: Facts, facts: Facts, proxied: bool) -> Finding:
     if follow not in (None, "ok"):
         host = facts.maybe_text("registry", "blob", "location_host") or "another host"
         seen = f"it answers, and sends layers from {host}, which is blocked ({follow})"
-        return failed(
-            seen, "blob-host", f"Ask for: from the nodes to {host}:443 TCP, for layers of images", Who.NETWORK
-        )
+        where = host if ":" in host else f"{host}:443"
+        return failed(seen, "blob-host", f"Ask for: from the nodes to {where} TCP, for layers of images", Who.NETWORK)
     if follow == "ok" and _status(found, proxied) is None:
         return passed("a layer was fetched")
     return _of_third_party(found, facts, proxied)

@@ -100,7 +100,7 @@ def _gpu_node(node: Facts) -> Finding:
         return failed(f"{told}, none is offered to pods", "not-offered", _NEXT)
     missing = [label for label in _TYPE_LABELS if label not in node.keys("labels")]
     cards, whole = node.number("pci_nvidia"), float(node.or_else(0, "allocatable", GPU_RESOURCE))
-    split = any(key.startswith(MIG_PREFIX) or key.startswith(f"{GPU_RESOURCE}.") for key in node.keys("allocatable"))
+    split = _is_split(node)
     if missing:
         ran = " and a test pod ran" if node.maybe_flag("gpu_pod", "ran") else ""
         seen = f"offers {have:g} GPUs{ran}, but has no label {' and '.join(missing)}: work cannot ask for a kind of GPU or its memory"
@@ -110,6 +110,18 @@ def _gpu_node(node: Facts) -> Finding:
             f"{cards:g} GPUs on the bus, {whole:g} offered", "counts", f"kubectl describe node {node.text('name')}"
         )
     return passed(f"{have:g} offered")
+
+
+def _is_split(node: Facts) -> bool:
+    """Whether what is offered are parts of cards: instances of MIG, under names of their own or as GPUs, or turns."""
+    if any(key.startswith((MIG_PREFIX, f"{GPU_RESOURCE}.")) for key in node.keys("allocatable")):
+        return True
+    product = node.maybe_text("labels", "nvidia.com/gpu.product") or ""
+    return "-MIG-" in product or node.maybe_text("labels", "nvidia.com/gpu.sharing-strategy") in _IN_TURNS
+
+
+_IN_TURNS: Final = ("time-slicing", "mps")
+"""What GPU feature discovery calls it where several pods take turns on a card."""
 
 
 def _to_be_had_no_more(node: Facts, known: float) -> Finding:
@@ -246,7 +258,7 @@ def _sharing(node: Facts) -> Finding:
     slices = _sum(node, lambda key: key.startswith(MIG_PREFIX) and not key.endswith(".shared"))
     cards = node.maybe_number("pci_nvidia") or node.maybe_number("nvml_devices")
     if shared:
-        return _replicas(name, f"{shared:g} from {f'{cards:g}' if cards else '?'} cards")
+        return _replicas(name, f"{shared:g} replicas" + (f" of {cards:g} cards" if cards else ""))
     if node.maybe_text("labels", "nvidia.com/mig.strategy") == "single" and not slices:
         return _single(node, whole)
     if cards and whole > cards:

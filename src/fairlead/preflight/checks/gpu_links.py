@@ -242,6 +242,9 @@ def _quoted(event: str) -> str:
 
 
 def _configure(runtime: str, name: str) -> str:
+    if "k3s" in runtime or "rke2" in runtime:
+        unit = "rke2" if "rke2" in runtime else "k3s"
+        return f"On {name}: install nvidia-container-toolkit, then restart {unit}, which finds it (of a worker, {unit}-agent)"
     service = "crio" if runtime.startswith("cri-o") else runtime.partition(":")[0] if "://" in runtime else "containerd"
     return f"On {name}: nvidia-ctk runtime configure --runtime={service} && systemctl restart {service}"
 

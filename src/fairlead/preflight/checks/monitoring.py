@@ -266,11 +266,14 @@ def gpu_metrics(facts: Facts, config: Config) -> Finding:
 def _utilisation(node: Facts, facts: Facts) -> Finding:
     if facts.number("metrics", "gpu_util", node.text("name")):
         return passed("utilisation is reported")
-    return warned(
-        "no series of DCGM_FI_DEV_GPU_UTIL",
-        "absent",
-        "Set dcgmExporter.serviceMonitor.enabled=true for the GPU operator",
-    )
+    remedy = _EXPORTER if facts.maybe_flag("gpu_operator", "installed") is False else _OPERATOR_S
+    return warned("no series of DCGM_FI_DEV_GPU_UTIL", "absent", remedy)
+
+
+_OPERATOR_S: Final = "Set dcgmExporter.serviceMonitor.enabled=true for the GPU operator"
+_EXPORTER: Final = (
+    "Install NVIDIA's DCGM exporter on the nodes with GPUs (its chart is dcgm-exporter), and let Prometheus scrape it"
+)
 
 
 _REFUSALS: Final = {
@@ -385,7 +388,7 @@ CHECKS: Final = (
         title="Metrics of GPUs",
         row=_EXPORTERS,
         severity=Verdict.WARN,
-        needs=("metrics.gpu_util", "nodes"),
+        needs=("metrics.gpu_util", "nodes", "gpu_operator"),
         expected="utilisation of every GPU node",
         rules="pass: every GPU node; warn: some lack it",
         disables=("dashboards",),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, listed, not_needed, passed, warned
-from fairlead.preflight.checks.ways import HTTPS, host_and_port, proxy_of
+from fairlead.preflight.checks.ways import HTTPS, host_and_port, proxy_of, unconnected
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
 from fairlead.runtime.proxies import is_exempt, is_range_exempt
@@ -121,10 +122,15 @@ def control_plane(facts: Facts, config: Config) -> Finding:
     if not config.control_plane.url:
         return not_needed("control_plane.url is not set")
     host = ":".join(map(str, host_and_port(config.control_plane.url)))
+    found = _connection(host, facts, config)
+    if found.verdict is Verdict.FAIL and (more := unconnected(config)):
+        return replace(found, remedy=f"{found.remedy}. {more}")
+    return found
+
+
+def _connection(host: str, facts: Facts, config: Config) -> Finding:
     if facts.maybe_text("control_plane", "token") == "refused":
-        remedy = (
-            "fairlead cluster create NAME gives out a new secret; put it into the Secret of control_plane.token_secret"
-        )
+        remedy = "Put the cluster's secret into the Secret of control_plane.token_secret; fairlead cluster secret NAME gives out a new one"
         return failed("the cluster's secret is refused", "token", remedy, Who.YOU)
     opened = facts.text("control_plane", "stream_open")
     if opened != "ok":

@@ -130,19 +130,23 @@ def control_plane_nodes(facts: Facts, config: Config) -> Finding:
 def _managed(nodes: Mapping[str, Facts]) -> Finding:
     if all(node.text("provider_id") for node in nodes.values()):
         return passed("no node has a control-plane role: the provider runs it, apart from the workers")
-    return unknown("no node has a control-plane role, and no provider is named that runs it")
+    return unknown(
+        "no node has a control-plane role, and no provider is named that runs it",
+        remedy=f"Label the nodes that run it: kubectl label node NAME {CONTROL_PLANE[0]}=",
+        who=Who.CLUSTER_ADMIN,
+    )
 
 
 def _kept_free(node: Facts) -> Finding:
     taints = node.or_else([], "taints")
     keeps = [t for t in taints if t.get("key") in CONTROL_PLANE and t.get("effect") in ("NoSchedule", "NoExecute")]
-    name = node.text("name")
+    name, role = node.text("name"), next(each for each in CONTROL_PLANE if each in node.keys("labels"))
     if keeps:
         return passed("a control-plane node, kept free by its taint")
     return warned(
         "a control-plane node on which any pod may run",
         "untainted",
-        f"kubectl taint nodes {name} {CONTROL_PLANE[0]}:NoSchedule",
+        f"kubectl taint nodes {name} {role}:NoSchedule",
     )
 
 

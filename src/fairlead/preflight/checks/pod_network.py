@@ -68,7 +68,7 @@ def _others(name: str, facts: Facts) -> Finding:
                 f"Look at the network between {name} and {other}",
                 Who.NETWORK,
             )
-    return passed(f"{len(others)} others were asked, and nothing is wrong here")
+    return passed(f"{len(others)} other node{'s were' if len(others) > 1 else ' was'} asked, and nothing is wrong here")
 
 
 def _broken_pairs(facts: Facts) -> set[tuple[str, str]]:
@@ -121,11 +121,15 @@ def why_no_probe(name: str, facts: Facts) -> str:
     return f"its probe: {state}" + (f" ({told})" if told else "")
 
 
+_OF_CLUSTERS: Final = ("svc.cluster.local", "cluster.local")
+"""Search domains that a cluster serves itself: it has no wildcards."""
+
+
 def dns(facts: Facts, config: Config) -> Finding:
     """Each probe resolves a name of the cluster, and every host that the product uses, as written and with a final dot.
 
     - cluster-name: names of the cluster are not resolved: CoreDNS, or the way to it.
-    - not-resolved: a host outside is not resolved. Where a proxy resolves names, that is no fault and not judged.
+    - not-resolved: a host outside is not resolved, as written or with a final dot. Where a proxy resolves names, that is no fault.
     - wildcard: the name as written gives something else than with a final dot: a wildcard in a search domain catches it.
     - loopback: the node's nameserver is on the node itself, where pods cannot ask it.
     """
@@ -149,18 +153,17 @@ def _resolved(found: Facts, config: Config) -> Finding:
         remedy = "kubectl -n kube-system get pods -l k8s-app=kube-dns"
         return failed(f"a name of the cluster is not resolved: {inside}", "cluster-name", remedy)
     hosts = [host for host in found.keys("hosts") if not is_proxied(host, 443, config)]
-    lost = [host for host in hosts if found.text("hosts", host, "with_dot") != "ok"]
+    lost = [host for host in hosts if {found.text("hosts", host, way) for way in ("plain", "with_dot")} != {"ok"}]
     if lost:
         return failed(
             f"not resolved: {listed(lost)}", "not-resolved", f"Ask for: pods to resolve {listed(lost)}", Who.NETWORK
         )
-    caught = [
-        host for host in hosts if found.text("hosts", host, "plain") != "ok" or not found.flag("hosts", host, "same")
-    ]
+    caught = [host for host in hosts if not found.flag("hosts", host, "same")]
     if caught:
-        search = listed(found.maybe_texts("search")) or "a search domain"
+        domains = [each for each in found.maybe_texts("search") or () if not each.endswith(_OF_CLUSTERS)]
+        search = " or ".join(domains) or "a search domain"
         seen = f"{listed(caught)} gives something else without a final dot: {search} has a wildcard"
-        return warned(seen, "wildcard", "Remove the wildcard, or set ndots:1 for pods", Who.NETWORK)
+        return warned(seen, "wildcard", f"Remove the wildcard of {search}, or set ndots:1 for pods", Who.NETWORK)
     local = [each for each in found.texts("nameservers") if each.startswith("127.") or each == "::1"]
     if local:
         return warned(

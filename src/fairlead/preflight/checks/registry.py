@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from fairlead.preflight.check import (
@@ -18,7 +19,8 @@ from fairlead.preflight.check import (
     unknown,
     warned,
 )
-from fairlead.preflight.config import Config
+from fairlead.preflight.checks.ways import registry_in
+from fairlead.preflight.config import Config, image_home
 from fairlead.preflight.facts import Facts
 from fairlead.preflight.roster import node_of, roster
 
@@ -31,7 +33,7 @@ _CAUSES: Final = (
         ("401", "403", "unauthorized", "authorization failed", "denied", "no basic auth", "authentication required"),
     ),
     ("not-found", ("404", "not found", "manifest unknown", "name unknown")),
-    ("dns", ("no such host", "server misbehaving", "temporary failure in name resolution")),
+    ("dns", ("no such host", "server misbehaving", "temporary failure in name resolution", "dial tcp: lookup ")),
     ("platform", ("no match for platform", "exec format")),
     ("proxy", ("proxyconnect", "500", "502", "503", "504")),
     (
@@ -84,12 +86,22 @@ def _pulled(name: str, facts: Facts, config: Config) -> Finding:
         )
     if blocked := _blob_host(facts):
         return blocked
-    text = said.lower()
-    cause = next((cause for cause, words in _CAUSES if any(word in text for word in words)), "other")
+    cause = cause_of(said)
     remedy, who = _remedy(cause, name, facts, config)
     if cause == "rate":
         return warned(f"the limit of pulls is used up: {said}", cause, remedy, who)
     return failed(f"the runtime says: {said}", cause, remedy, who)
+
+
+def cause_of(said: str) -> str:
+    """Of what a pull failed, by what the runtime said."""
+    text = said.lower()
+    return next((cause for cause, words in _CAUSES if any(_says(text, word) for word in words)), "other")
+
+
+def _says(text: str, word: str) -> bool:
+    """Whether a message says it; a status is a number by itself, and no part of a port or a digest."""
+    return re.search(rf"(?<![\w.-]){word}(?!\w)", text) is not None if word.isdigit() else word in text
 
 
 def _blob_host(facts: Facts) -> Finding | None:
@@ -98,12 +110,8 @@ def _blob_host(facts: Facts) -> Finding | None:
     if follow in (None, "ok"):
         return None
     seen = f"the registry answers, and sends layers from {host or 'another host'}, which is blocked ({follow})"
-    return failed(
-        seen,
-        "blob-host",
-        f"Ask for: from the nodes to {host or 'that host'}:443 TCP, for layers of images",
-        Who.NETWORK,
-    )
+    where = "that host" if not host else host if ":" in host else f"{host}:443"
+    return failed(seen, "blob-host", f"Ask for: from the nodes to {where} TCP, for layers of images", Who.NETWORK)
 
 
 def _by_http(facts: Facts, config: Config) -> Finding | None:
@@ -114,7 +122,7 @@ def _by_http(facts: Facts, config: Config) -> Finding | None:
     if not cause:
         return None
     remedy, who = _remedy(cause, "the nodes", facts, config)
-    seen = f"{config.registry.host}: {cause}"
+    seen = f"{image_home(config)}: {cause}"
     return warned(seen, cause, remedy, who) if cause == "rate" else failed(seen, cause, remedy, who)
 
 
@@ -130,7 +138,8 @@ def _by_status(facts: Facts) -> str:
 
 
 def _remedy(cause: str, name: str, facts: Facts, config: Config) -> tuple[str, Who]:
-    host = config.registry.host
+    whole = image_home(config)
+    host = whole.partition("/")[0]
     runtime = (node_of(facts, name).maybe_text("runtime") or "containerd").partition(":")[0]
     place = (
         f"/etc/containerd/certs.d/{host}/hosts.toml"
@@ -147,21 +156,22 @@ def _remedy(cause: str, name: str, facts: Facts, config: Config) -> tuple[str, W
             _new_secret(config),
             Who.YOU,
         ),
-        "not-found": (f"Copy the product's images to {host}", Who.YOU),
+        "not-found": (f"Copy the product's images to {whole}", Who.YOU),
         "rate": ("Set registry.pull_secret, or a mirror in registry.mirrors", Who.YOU),
-        "platform": (f"Copy all architectures to {host}", Who.YOU),
+        "platform": (f"Copy all architectures to {whole}", Who.YOU),
         "proxy": (
-            f"On {name}: correct the proxy of {runtime} (HTTPS_PROXY, NO_PROXY of its service)",
+            f"On {name}: correct the proxy of {runtime} (HTTPS_PROXY, NO_PROXY of its service); "
+            f"where it has none, look at the log of {host} for why it answers so",
             Who.CLUSTER_ADMIN,
         ),
-        "dns": (f"Ask for: {name} to resolve {host}", Who.NETWORK),
+        "dns": (f"Ask for: {name} to resolve {registry_in(host)}", Who.NETWORK),
     }
-    return remedies.get(cause, (f"Ask for: from {name} to {host} TCP, for images", Who.NETWORK))
+    return remedies.get(cause, (f"Ask for: from {name} to {registry_in(host)} TCP, for images", Who.NETWORK))
 
 
 def _new_secret(config: Config) -> str:
     """It also replaces one that is there and wrong."""
-    name, server = config.registry.pull_secret or "NAME", config.registry.host.partition("/")[0]
+    name, server = config.registry.pull_secret or "NAME", image_home(config).partition("/")[0]
     made = f"kubectl -n {config.namespace} create secret docker-registry {name} --docker-server={server}"
     made += " --docker-username=USER --docker-password=PASSWORD --dry-run=client -o yaml | kubectl apply -f -"
     return made if config.registry.pull_secret else f"{made} and set registry.pull_secret to NAME"
@@ -177,7 +187,7 @@ def local_images(facts: Facts, config: Config) -> Finding:
         return by_node(nodes, lambda name: _on_node(name, facts))
     if not config.air_gap and not config.registry.mirrors:
         return not_needed("images are pulled from where they are made")
-    remedy = f"Copy the missing images to {config.registry.host}"
+    remedy = f"Copy the missing images to {image_home(config)}"
     missing = facts.maybe_texts("registry", "mirror_missing")
     lacks = [
         what
@@ -189,10 +199,10 @@ def local_images(facts: Facts, config: Config) -> Finding:
     ]
     if missing or lacks:
         named = listed(missing) if missing else " and ".join(lacks)
-        return failed(f"not in {config.registry.host}: {named}", "missing", remedy, Who.YOU)
+        return failed(f"not in {image_home(config)}: {named}", "missing", remedy, Who.YOU)
     facts.flag("registry", "mirror_has_product_images")
     facts.flag("registry", "mirror_has_probe_image")
-    return passed(f"all images are in {config.registry.host}")
+    return passed(f"all images are in {image_home(config)}")
 
 
 def _on_node(name: str, facts: Facts) -> Finding:

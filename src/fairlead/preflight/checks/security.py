@@ -275,11 +275,16 @@ def _room(quota: Facts, facts: Facts, config: Config) -> Finding | None:
     full = [name for name in hard if wanted.get(name, 0) > free[name]]
     if not full:
         return None
-    told = listed(f"{name} ({free[name]:g} left, {wanted[name]:g} wanted)" for name in full)
+    told = listed(f"{name} ({_amount(name, free[name])} left, {_amount(name, wanted[name])} wanted)" for name in full)
     seen = f"no room for us: {quota.text('namespace')}/{quota.text('name')}: {told}"
     remedy = "Ask for more room in the quota or limit range"
     is_shut = any(footprint.least().get(name, 0) > free[name] for name in full)
     return failed(seen, Refusal.QUOTA, remedy) if is_shut else warned(seen, Refusal.QUOTA, remedy)
+
+
+def _amount(resource: str, amount: float) -> str:
+    """As people write it: memory in Mi, all else as a number."""
+    return f"{amount / 2**20:.0f}Mi" if resource.endswith(("memory", "storage")) else f"{amount:g}"
 
 
 def _wanted(quota: Facts, facts: Facts, config: Config) -> Mapping[str, float]:
@@ -303,7 +308,6 @@ CHECKS: Final = (
             "dry_run",
             "psp",
             "psa",
-            "scc",
             "server",
             "access.may_label_namespaces",
             "openshift.cluster_version_object",

@@ -54,21 +54,21 @@ def oidc_provider(facts: Facts, config: Config) -> Finding:
     if (keys := facts.number("oidc", "jwks_status")) != 200:
         host = facts.maybe_text("oidc", "jwks_host")
         seen = f"its keys{f' at {host}' if host else ''} are answered with {keys:g}"
-        return failed(
-            seen,
-            "unreachable",
-            f"Ask for: from the control plane to {host or 'the host of jwks_uri'}:443 TCP",
-            Who.NETWORK,
-        )
+        remedy = f"Look at the log of {host or 'the host of jwks_uri'} for why it answers so: it is reached"
+        return failed(seen, "unreachable", remedy, Who.YOU)
     return _sign_in(facts, said)
 
 
 def _sign_in(facts: Facts, issuer: str) -> Finding:
     found = facts.at("oidc")
     status = found.or_else(200, "authorization_endpoint_from_pod")
-    if float(status) >= 500 or not status:
+    if not status:
+        return failed(
+            "the sign-in page does not answer to a pod", "pod-cannot", f"Ask for: from pods to {issuer}", Who.NETWORK
+        )
+    if float(status) >= 500:
         seen = f"the sign-in page is answered with {status:g} to a pod"
-        return failed(seen, "pod-cannot", f"Ask for: from pods to {issuer}", Who.NETWORK)
+        return failed(seen, "pod-cannot", f"Look at the log of {issuer} for why it answers so: it is reached", Who.YOU)
     if found.or_else(True, "redirect_registered") is False:
         return failed(
             "the provider does not know our address",

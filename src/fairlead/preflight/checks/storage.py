@@ -10,6 +10,7 @@ from fairlead.preflight.check import (
     Finding,
     Verdict,
     Who,
+    attempt,
     by_node,
     failed,
     listed,
@@ -39,9 +40,14 @@ _ON_ONE_NODE: Final = (
 
 def _no_volume(config: Config) -> Finding | None:
     """Why the product has no volume of its own; None where it may have one."""
-    if config.storage.external_database:
-        return not_needed("the product's data is in a database elsewhere")
-    return None if keeps_data(config) else not_needed("no part of the product keeps data in this cluster")
+    if keeps_data(config):
+        return None
+    elsewhere = config.storage.external_database
+    return not_needed(
+        "the product's data is in a database elsewhere"
+        if elsewhere
+        else "no part of the product keeps data in this cluster"
+    )
 
 
 def storage_class(facts: Facts, config: Config) -> Finding:
@@ -87,6 +93,10 @@ def _default(classes: dict[str, Facts], facts: Facts) -> Finding:
     )
     server = version_of(facts.text("server", "git_version"))
     if server and server >= _NEWEST_WINS_FROM:
+        newest = max((classes[name] for name in defaults), key=lambda each: each.maybe_text("created") or "")
+        tried = attempt(lambda: _works(newest, facts))
+        if tried.verdict is Verdict.FAIL:
+            return tried
         return warned(f"{seen}; the newest wins", "two-defaults", remedy, Who.STORAGE)
     return failed(
         f"{seen}; before Kubernetes 1.26 claims without a class are refused", "two-defaults", remedy, Who.STORAGE
@@ -172,6 +182,11 @@ def _is_local(storage_class: Facts) -> bool:
     return any(word in provisioner for word in _ON_ONE_NODE)
 
 
+def _ask_kubelet(name: str) -> str:
+    """What to do about a mount that failed: events go with their pod."""
+    return f"Look at what the kubelet of {name} says of it: journalctl -u kubelet | grep -i mount"
+
+
 _SLOW_SECONDS: Final = 5.0
 
 
@@ -181,6 +196,7 @@ def shared_volume(facts: Facts, config: Config) -> Finding:
     - block-storage: the driver attaches a volume to one node at a time; use a class of files (NFS, CephFS, EFS ...).
     - provisioning: the claim was not served for another reason.
     - nfs-helper: the node has no mount.nfs: install nfs-common (Debian, Ubuntu) or nfs-utils (RHEL, SUSE). No image can bring it.
+    - nfs-kernel: the node's kernel has no NFS client: load the module `nfs`, or take a kernel that has it.
     - csi-plugin: the driver's pod is not on that node, mostly for a taint.
     - export: the server refuses that node, or does not answer it.
     - mount: the volume cannot be mounted there for another reason.
@@ -192,7 +208,7 @@ def shared_volume(facts: Facts, config: Config) -> Finding:
     if not configured and facts.left_out("shared_volume_trial"):
         return not_needed("no shared class, claim or export is configured")
     if refused := _not_served(facts):
-        return refused
+        return _no_class(facts, config) or refused
     named = [facts.maybe_keys("shared_volume_trial", key) for key in ("read_on", "mount_failed_on")]
     nodes = roster(facts, *named, facts.maybe_keys("csi_plugin_pods"))
     trial = facts.at("shared_volume_trial")
@@ -204,6 +220,18 @@ def shared_volume(facts: Facts, config: Config) -> Finding:
     if len(nodes.names) < 2:
         return unknown("with one node nothing is proven: any volume works there")
     return only_worse(found, _writing(facts))
+
+
+def _no_class(facts: Facts, config: Config) -> Finding | None:
+    """That the class which is named is not there at all."""
+    wanted = config.storage.shared_class
+    if not wanted or not facts.known("storage_classes"):
+        return None
+    there = sorted(each.text("name") for each in facts.items("storage_classes"))
+    if wanted in there:
+        return None
+    seen = f"there is no storage class {wanted}: there are {listed(there) if there else 'none'}"
+    return failed(seen, "provisioning", "Set storage.shared_class to one that there is", Who.YOU)
 
 
 def _not_served(facts: Facts) -> Finding | None:
@@ -265,7 +293,7 @@ def _read(name: str, facts: Facts) -> Finding:
             "Use a class whose volumes are one on all nodes",
             Who.STORAGE,
         )
-    return failed(f"reading: {seen}", "mount", f"kubectl get events, of the pod on {name}", Who.STORAGE)
+    return failed(f"reading: {seen}", "mount", _ask_kubelet(name), Who.STORAGE)
 
 
 _SQUASH: Final = "Set fsGroup, or give the exported folder to the users' id"
@@ -301,9 +329,12 @@ def _mount_failed(name: str, error: str, facts: Facts) -> Finding:
         error += (
             ". An NFS server answers pods there" if answer == "ok" else f". No NFS server answers pods there: {answer}"
         )
-    if "helper" in text or "mount.nfs" in text or "bad option; for several filesystems" in text:
+    if any(words in text for words in _NO_HELPER):
         remedy = f"On {name}: install nfs-common (Debian, Ubuntu) or nfs-utils (RHEL, SUSE)"
         return failed(f"it has no mount helper for NFS: {error}", "nfs-helper", remedy, Who.CLUSTER_ADMIN)
+    if any(words in text for words in _NO_CLIENT):
+        remedy = f"On {name}: modprobe nfs, and name it in /etc/modules-load.d"
+        return failed(f"its kernel has no client for NFS: {error}", "nfs-kernel", remedy, Who.CLUSTER_ADMIN)
     if _plugin_is_missing(name, facts) or "registered csi drivers" in text:
         return _no_plugin(name, facts)
     if "multi-attach" in text or "already exclusively attached" in text:
@@ -316,9 +347,13 @@ def _mount_failed(name: str, error: str, facts: Facts) -> Finding:
             f"Ask for: the export, for {name}, port 2049/tcp",
             Who.STORAGE,
         )
-    return failed(f"it cannot be mounted: {error}", "mount", f"kubectl get events, of the pod on {name}", Who.STORAGE)
+    return failed(f"it cannot be mounted: {error}", "mount", _ask_kubelet(name), Who.STORAGE)
 
 
+_NO_HELPER: Final = ("helper", "bad option; for several filesystems", "mount.nfs: not found", "mount.nfs4: not found")
+"""What mounting says where nobody knows how; with the helper, it is the helper that speaks (`mount.nfs: access denied`)."""
+_NO_CLIENT: Final = ("mount.nfs: no such device", "mount.nfs4: no such device", "unknown filesystem type 'nfs")
+"""What it says where the kernel knows no NFS."""
 _NOT_SERVED: Final = ("access denied", "timed out", "no route", "connection refused")
 """What mounting says where the server does not want to, or is not there."""
 
@@ -379,7 +414,14 @@ CHECKS: Final = (
         title="The volume that everybody shares",
         row=_ROW,
         severity=Verdict.FAIL,
-        needs=("shared_volume_trial", "nfs_server", "csi_nodes", "csi_plugin_pods", "nodes[].taints"),
+        needs=(
+            "shared_volume_trial",
+            "storage_classes",
+            "nfs_server",
+            "csi_nodes",
+            "csi_plugin_pods",
+            "nodes[].taints",
+        ),
         expected="what one node writes is read on every node, by a user who is not root",
         rules="pass: read on all nodes; warn: only root can write, or slow; fail: any node cannot; unknown: only one node",
         disables=("shared-data",),
@@ -387,6 +429,7 @@ CHECKS: Final = (
             "block-storage",
             "provisioning",
             "nfs-helper",
+            "nfs-kernel",
             "csi-plugin",
             "export",
             "mount",
@@ -395,5 +438,6 @@ CHECKS: Final = (
             "slow",
         ),
         judge=shared_volume,
+        by_api=ByApi.FAULTS,
     ),
 )

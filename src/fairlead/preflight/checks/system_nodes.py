@@ -10,7 +10,7 @@ from fairlead.preflight.check import ByApi, Check, Finding, Verdict, failed, lis
 from fairlead.preflight.checks.gpu_links import has_cards
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts, Missing
-from fairlead.preflight.roster import nodes_by_name, why_left_out
+from fairlead.preflight.roster import nodes_by_name, taints_of, why_left_out
 
 _ENOUGH: Final = 0.95
 """A machine sold with 8 GB shows a little less."""
@@ -30,9 +30,11 @@ def system_nodes(facts: Facts, config: Config) -> Finding:
     - one: when it fails, the product is gone until another takes over.
     - no-taint: anything may run there.
     - full: less is free than the product asks for.
+    - tainted: every node that could take the product's pods has a taint that they do not tolerate, as on a cluster of one node that
+      is its own control plane. They tolerate the label's key alone.
     """
     if not config.production:
-        return not_needed("production is off; the product shares nodes with others")
+        return _shared(facts, config)
     nodes = {name: node for name, node in nodes_by_name(facts).items() if not why_left_out(node)}
     ours = {name: node for name, node in nodes.items() if _is_ours(node, config)}
     if not ours:
@@ -43,6 +45,42 @@ def system_nodes(facts: Facts, config: Config) -> Finding:
     label = f"kubectl label node {name} {key}= && kubectl taint node {name} {key}:NoSchedule"
     found = _judged(config, ours, label if fit else f"{_LARGER} {_wanted(config)}{_OR_LESS}, and: {label}")
     return replace(found, expected=f"in production at least one node with the label, {_wanted(config)}")
+
+
+def _shared(facts: Facts, config: Config) -> Finding:
+    """Outside production any node will do, but one at least has to."""
+    off = "production is off; the product shares nodes with others"
+    if facts.left_out("nodes"):
+        return not_needed(off)
+    nodes = {name: node for name, node in nodes_by_name(facts).items() if not why_left_out(node)}
+    free = sorted(name for name, node in nodes.items() if _takes_us(node, config))
+    if free or not nodes:
+        return not_needed(f"{off}: {listed(free)}" if free else off)
+    return _tainted(nodes, config)
+
+
+def _takes_us(node: Facts, config: Config) -> bool:
+    """Whether it is known to have no taint that keeps the product's pods off."""
+    try:
+        return not _keeps_off(node, config)
+    except Missing:
+        return False
+
+
+def _keeps_off(node: Facts, config: Config) -> tuple[str, ...]:
+    """Taints that the product's pods do not tolerate. Raises: Missing where a taint is not known."""
+    for taint in node.items_or_none("taints"):
+        for part in ("key", "effect"):
+            taint.need(part)
+    return taints_of(node, config.system_nodes.label.partition("=")[0])
+
+
+def _tainted(nodes: Mapping[str, Facts], config: Config) -> Finding:
+    taints = {name: _keeps_off(node, config) for name, node in sorted(nodes.items())}
+    seen = listed([f"{name} has {listed(each)}" for name, each in taints.items()])
+    first = min(taints)
+    remedy = f"kubectl taint node {first} {taints[first][0]}-, or add a node without taints"
+    return failed(f"no node takes the product's pods: {seen}", "tainted", remedy)
 
 
 _LARGER: Final = "No other node without GPUs is large enough. Add one of"
@@ -66,6 +104,8 @@ def _judged(config: Config, ours: Mapping[str, Facts], label: str) -> Finding:
     if not large:
         seen = "; ".join(f"{name} has {short}" for name, short in small.items())
         return failed(f"too small: {seen}", "too-small", label)
+    if all(_keeps_off(ours[name], config) for name in large):
+        return _tainted({name: ours[name] for name in large}, config)
     return _of_large({name: ours[name] for name in large}, label, config.system_nodes.label)
 
 
@@ -77,7 +117,7 @@ def _of_large(large: Mapping[str, Facts], label: str, key: str) -> Finding:
     if len(full) == len(large):
         return warned(f"too little is free on {names}", "full", "Move other pods away from there, or add a node")
     if len(large) == 1:
-        return warned(f"only {names}: nothing takes over when it fails", "one", f"Give it a second: {label}")
+        return warned(f"only {names}: nothing takes over when it fails", "one", label)
     open_ = [name for name, node in large.items() if not node.or_else([], "taints")]
     if open_:
         remedy = f"kubectl taint node {' '.join(sorted(open_))} {key}:NoSchedule"
@@ -105,15 +145,15 @@ def _short(node: Facts, config: Config) -> str:
     """What it has too little of; empty where it is large enough."""
     wanted = config.system_nodes
     cpu, memory = _has(node, "cpu"), _has(node, "memory")
-    disk = node.maybe_number("free_disk_bytes")
-    disk = disk if disk is not None else _has(node, "ephemeral-storage")
+    free = node.maybe_number("free_disk_bytes")
+    disk = free if free is not None else _has(node, "ephemeral-storage")
     said = []
     if cpu < wanted.cpu * _ENOUGH:
         said.append(f"{cpu:g} CPUs")
     if memory < wanted.memory_bytes * _ENOUGH:
         said.append(f"{memory / _GB:.1f} GB of memory")
     if disk < wanted.disk_bytes * _ENOUGH:
-        said.append(f"{disk / _GB:.0f} GB of disk")
+        said.append(f"{disk / _GB:.0f} GB of {'free ' if free is not None else ''}disk")
     return " and ".join(said)
 
 
@@ -147,9 +187,9 @@ CHECKS: Final = (
         severity=Verdict.FAIL,
         needs=("nodes",),
         expected="in production at least one node with the label, 4 CPUs, 8 GB of memory and 50 GB of disk",
-        rules="pass: two or more, or not production; warn: one, without a taint, or full; fail: none that is large enough",
-        disables=("high-availability",),
-        causes=("none", "too-small", "one", "no-taint", "full"),
+        rules="pass: two or more, or not production; warn: one, without a taint, or full; fail: none large enough, or none takes our pods",
+        disables=("install", "high-availability"),
+        causes=("none", "too-small", "one", "no-taint", "full", "tainted"),
         judge=system_nodes,
         by_api=ByApi.WHOLE,
     ),

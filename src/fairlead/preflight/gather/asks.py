@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 import fairlead
 from fairlead.objects.times import seconds_of
-from fairlead.preflight.checks.ways import WORKSTATION, host_and_port, ways
-from fairlead.preflight.config import Config
+from fairlead.preflight.checks.ways import WORKSTATION, host_and_port, place, place_in, registry_in, ways
+from fairlead.preflight.config import Config, image_home
 from fairlead.preflight.gather.look import Link, Looked
-from fairlead.preflight.gather.reach import Ask, Seen
+from fairlead.preflight.gather.reach import Ask, Seen, failure_of
 from fairlead.preflight.gather.sample import HEADERS, NAME
-from fairlead.preflight.gather.services import QUERIES, document_of, failure_of, is_page, query_url
+from fairlead.preflight.gather.services import QUERIES, document_of, is_page, query_url
 from fairlead.preflight.gather.stream import Held, Stream
 from fairlead.preflight.versions import version_of
 from fairlead.runtime.proxies import Proxy, Way, proxy_for
@@ -41,14 +41,37 @@ _SAID: Final = 200
 
 
 def egress_requests(config: Config, ca: str) -> dict[str, Ask]:
-    """By `egress:WAY`: one request whose answer is known, for each way that is needed. `ca`: PEM."""
+    """By `egress:WAY`: one request whose answer is known, for each way that is needed. `ca`: PEM.
+
+    For each further host of a way one more, by `egress:WAY@HOST`.
+    """
     found = {}
     for way in ways(config):
         if way.idle or not way.hosts:
             continue
-        url = _url(way.name, config)
-        found[f"{EGRESS}{way.name}"] = Ask(url=url, ca=ca, proxy=proxy_of(url, config))
+        first, *others = way.hosts
+        found[f"{EGRESS}{way.name}"] = request(_url(way.name, place(*first), config), config, ca)
+        for other in others:
+            at = place(*other)
+            found[f"{EGRESS}{way.name}@{at}"] = request(_url(way.name, at, config), config, ca)
     return found
+
+
+def by_way(answers: Mapping[str, Seen]) -> dict[str, dict[str, Seen]]:
+    """Way -> what its hosts answered to `egress_requests`, by host; the first has an empty name."""
+    found: dict[str, dict[str, Seen]] = {}
+    for key, seen in answers.items():
+        if key.startswith(EGRESS):
+            name, _, host = key.removeprefix(EGRESS).partition("@")
+            found.setdefault(name, {})[host] = seen
+    return found
+
+
+def way_facts(name: str, answers: Mapping[str, Seen], config: Config, now: float) -> Facts:
+    """What a node's requests by a way out tell, one for each of its hosts, as in `by_way`. `now`: seconds since the epoch."""
+    told = {host: egress_facts(name, seen, config, now) for host, seen in answers.items()}
+    first = told.pop("", {})
+    return first | ({"others": told} if told else {})
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
@@ -121,12 +144,24 @@ def stream_facts(held: Held, health: Seen | None) -> Facts:
 _NO_SECRET: Final = "the cluster's secret is not known (control_plane.token_secret)"
 
 
-def version_facts(health: Seen) -> Facts:
-    """What the health document of the control plane tells of its version."""
+def covered(asked: Mapping[str, Ask], seen: Mapping[str, Seen]) -> dict[str, bool]:
+    """Host -> whether its certificate is trusted by who trusts `ca_bundle` beside the authorities that everybody knows.
+
+    Hosts that were not reached by TLS, or whose certificate is wrong in another way, are not among them.
+    """
+    return {asked[key].host: not each.untrusted for key, each in seen.items() if each.tls == "ok" or each.untrusted}
+
+
+def health_facts(health: Seen) -> Facts:
+    """How the health document of the control plane is answered, and what it tells of its version."""
+    found = {} if health.status is None else {"health": health.status}
     told = str(document_of(health).get("version") or "")
     if (theirs := version_of(told)) is None:
-        return {}
-    return {"version": told, "versions_compatible": theirs[:1] == (version_of(fairlead.__version__) or theirs)[:1]}
+        return found
+    return found | {
+        "version": told,
+        "versions_compatible": theirs[:1] == (version_of(fairlead.__version__) or theirs)[:1],
+    }
 
 
 def _bearer(token: str) -> dict[str, str]:
@@ -232,13 +267,17 @@ def egress_facts(name: str, seen: Seen, config: Config, now: float) -> Facts:
     return found | {"content": _content(name, seen, config)}
 
 
-def host_led_to(seen: Seen) -> str:
-    """The host that an answer sends to; empty where it sends nowhere."""
-    return urlsplit(seen.headers.get("location", "")).hostname or ""
+def hosts_led_to(answers: Iterable[Seen]) -> set[str]:
+    """The hosts that answers send to, with the port where it is not that of https."""
+    return {found for seen in answers if (found := place_in(seen.headers.get("location", "")))}
 
 
-def class_here(name: str, seen: Seen, config: Config) -> str:
-    """`ok`, or the class of what went wrong, of a request from this machine by a way out."""
+def class_here(name: str, answers: Iterable[Seen], config: Config) -> str:
+    """`ok`, or the class of what went wrong first, of the requests from this machine by a way out."""
+    return next((told for seen in answers if (told := _class_here(name, seen, config)) != "ok"), "ok")
+
+
+def _class_here(name: str, seen: Seen, config: Config) -> str:
     if not seen.reached:
         return failure_of(seen)
     if seen.status == 200 and _content(name, seen, config) == "block_page":
@@ -271,21 +310,33 @@ def link_facts(link: Link) -> Facts:
     return found | {key: value for key, value in told.items() if value is not None}
 
 
-def _url(name: str, config: Config) -> str:
-    host = {
-        "charts": f"https://{config.egress.charts}/index.yaml",
+def _url(name: str, host: str, config: Config) -> str:
+    found = {
+        "charts": _chart_url(host, config.egress.charts),
         "product-images": registry_url(config),
         "metrics": config.remote_write.url,
         "control-plane": config.control_plane.url.rstrip("/") + "/healthz",
         "sign-in": config.oidc.issuer.rstrip("/") + "/.well-known/openid-configuration",
     }
-    return host[name] if name in host else f"https://{config.egress.third_party[0]}/v2/"
+    return found.get(name) or _registry_url(host)
+
+
+def _chart_url(host: str, chart: str) -> str:
+    """What proves it: the index of a repository, the registry of an oci:// address, or the archive itself."""
+    if chart.startswith("oci://"):
+        return _registry_url(host)
+    return chart if "://" in chart else f"https://{chart}/index.yaml"
 
 
 def registry_url(config: Config) -> str:
-    """Where the registry answers first. One on the machine itself is spoken to without TLS, as runtimes do."""
-    is_here = host_and_port(config.registry.host)[0] in ("localhost", "127.0.0.1", "::1")
-    return f"{'http' if is_here else 'https'}://{config.registry.host}/v2/"
+    """Where the product's registry answers first."""
+    return _registry_url(registry_in(image_home(config)))
+
+
+def _registry_url(host: str) -> str:
+    """One on the machine itself is spoken to without TLS, as runtimes do."""
+    is_here = host_and_port(host)[0] in ("localhost", "127.0.0.1", "::1")
+    return f"{'http' if is_here else 'https'}://{host}/v2/"
 
 
 def _content(name: str, seen: Seen, config: Config) -> str:
@@ -301,8 +352,15 @@ def _is_registry(seen: Seen, _config: Config) -> bool:
     return bool(told) or (is_api and seen.status in (200, 401))
 
 
+def _is_chart(seen: Seen, config: Config) -> bool:
+    """An index, a packed archive, or a registry that answers as one."""
+    if config.egress.charts.startswith("oci://"):
+        return _is_registry(seen, config)
+    return seen.body.lstrip().startswith((b"apiVersion", b"\x1f\x8b")) or b"\nentries:" in seen.body
+
+
 _PROOFS: Final[Mapping[str, Callable[[Seen, Config], bool]]] = {
-    "charts": lambda seen, _: seen.body.lstrip().startswith(b"apiVersion") or b"\nentries:" in seen.body,
+    "charts": _is_chart,
     "product-images": _is_registry,
     "third-party-images": _is_registry,
     "metrics": lambda seen, _: "html" not in seen.headers.get("content-type", "") or seen.status != 200,

@@ -52,6 +52,15 @@ def openshift_facts(version: Document | str, operators: Sequence[Document], node
     }
 
 
+def proxy_facts(proxy: Document | None) -> Facts:
+    """The cluster's own proxy, as OpenShift has it; None where the cluster has no such object."""
+    if proxy is None or "unknown" in proxy:
+        return {} if proxy is None else {"proxy": proxy}
+    status = proxy.get("status") or {}
+    names = {"httpProxy": "http", "httpsProxy": "https", "noProxy": "no_proxy"}
+    return {"proxy": {ours: status[theirs] for theirs, ours in names.items() if status.get(theirs)}}
+
+
 def psp_facts(policies: Sequence[Document] | None) -> Facts:
     """None: the kind is not served."""
     if policies is None:
@@ -239,19 +248,6 @@ def _known(quantities: Document | None) -> Mapping[str, float]:
 
 def _shown(name: str, amount: float) -> str:
     return f"{amount * 1000:g}m" if name == "cpu" else f"{amount / (1 << 20):g}Mi"
-
-
-def release_facts(secrets: Sequence[Document]) -> list[Facts]:
-    """Releases of Helm, by the labels of the secrets it keeps them in; the newest of each."""
-    newest: dict[tuple[str, str], tuple[int, str]] = {}
-    for each in secrets:
-        labels = each["metadata"].get("labels") or {}
-        key = (each["metadata"]["namespace"], labels.get("name", ""))
-        version = int(labels["version"]) if str(labels.get("version", "")).isdigit() else 0
-        newest[key] = max(newest.get(key, (-1, "")), (version, labels.get("status", "")))
-    return [
-        {"namespace": ns, "name": name, "status": status} for (ns, name), (_, status) in sorted(newest.items()) if name
-    ]
 
 
 def service_facts(services: Sequence[Document]) -> list[Facts]:

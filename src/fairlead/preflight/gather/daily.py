@@ -41,7 +41,7 @@ async def look(client: Client, config: Config, node_namespace: str = "fairlead-n
     }
     merge(found, await access_facts(api, config.namespace, reviews=False))
     if found["access"].get("list_nodes") == "ok":
-        merge(found, await objects_facts(api, config.namespace, now, releases=False))
+        merge(found, await objects_facts(api, config.namespace, now, whole=False, config=config))
         if isinstance(found["nodes"], list):
             _complete(found, config, await _reports(client))
         found["access_reviews"] = await own_rights(api, config.namespace)

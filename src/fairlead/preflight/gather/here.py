@@ -18,12 +18,13 @@ async def facts(config: Config, ca: str) -> Facts:
     wanted = asks.egress_requests(config, ca)
     seen = dict(zip(wanted, await asyncio.gather(*(reach(each) for each in wanted.values())), strict=True))
     egress: dict[str, Facts] = {}
-    for key, each in seen.items():
-        name = key.removeprefix(asks.EGRESS)
-        egress[name] = {"from_workstation": asks.class_here(name, each, config)}
-        if host := asks.host_led_to(each):
-            egress[name]["hosts_seen"] = [host]
+    for name, answers in asks.by_way(seen).items():
+        egress[name] = {"from_workstation": asks.class_here(name, answers.values(), config)}
+        if hosts := asks.hosts_led_to(answers.values()):
+            egress[name]["hosts_seen"] = sorted(hosts)
     found: Facts = {"egress": egress}
+    if ca:
+        found["certificates"] = {"bundle": {"covers": asks.covered(wanted, seen)}}
     if (document := seen.get(f"{asks.EGRESS}sign-in")) is not None:
         found["oidc"] = await _oidc(document, config, ca)
     return found

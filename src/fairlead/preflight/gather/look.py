@@ -13,11 +13,12 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct, field
 
-from fairlead.preflight.gather import nfs
+from fairlead.preflight.gather import nfs, nonce
 from fairlead.preflight.gather.reach import Ask, Seen, exchange_word, look_up, name_word, reach
 from fairlead.preflight.gather.registry import Wanted, asked
 from fairlead.preflight.gather.services import result_of
@@ -64,6 +65,10 @@ class Orders(Struct, frozen=True, kw_only=True):
     """An image to ask a registry for."""
     nfs: str = ""
     """A file server: its name or address."""
+    ways_in: tuple[Ask, ...] = ()
+    """Requests by a public name, each of which would come back to a probe."""
+    any_name: str = ""
+    """A name that resolves where any does that is below another."""
     patience: float = _PATIENCE
     """For each name and each connection to a peer."""
 
@@ -107,19 +112,23 @@ class Looked(Struct, frozen=True, kw_only=True):
     registry: dict[str, Any] | None = None
     nfs: str | None = None
     """Whether the file server answers: `ok` or what went wrong."""
+    came_back: str | None = None
+    """Whether one of the requests by a public name did: `ok` or what went wrong."""
+    any_name: str | None = None
+    """How that name resolved: `ok` or what went wrong."""
     free_disk_bytes: int | None = None
     api_host: str | None = None
 
 
 async def look(orders: Orders) -> Looked:
     """Look at everything that is asked for, side by side."""
-    (seen, found), named, linked, registry, stream, file_server = await asyncio.gather(
+    (seen, found), named, linked, registry, stream, (file_server, came_back, any_name) = await asyncio.gather(
         _asked(orders),
         asyncio.gather(*(_look_up(name, orders.patience) for name in orders.names)),
         asyncio.gather(*(_link(peer, orders.patience) for peer in orders.peers.values())),
         _registry(orders.registry),
         _held(orders.stream),
-        _file_server(orders),
+        asyncio.gather(_file_server(orders), _way_in(orders), _any_name(orders)),
     )
     servers, search, ndots = resolver(_text(_RESOLV))
     gpus, switches = devices(Path("/sys/bus/pci/devices"))
@@ -138,6 +147,8 @@ async def look(orders: Orders) -> Looked:
         registry=registry,
         stream=stream,
         nfs=file_server,
+        came_back=came_back,
+        any_name=any_name,
         driver=driver_version(_text(Path("/proc/driver/nvidia/version"))),
         free_disk_bytes=_free_disk(),
         api_host=environment().get("KUBERNETES_SERVICE_HOST"),
@@ -167,6 +178,15 @@ async def _held(stream: Stream | None) -> Held | None:
 
 async def _file_server(orders: Orders) -> str | None:
     return await nfs.answers(orders.nfs, orders.patience) if orders.nfs else None
+
+
+async def _way_in(orders: Orders) -> str | None:
+    ways = orders.ways_in
+    return await nonce.came_back(ways, urlsplit(ways[0].url).path) if ways else None
+
+
+async def _any_name(orders: Orders) -> str | None:
+    return (await _addresses(f"{orders.any_name}.", orders.patience))[0] if orders.any_name else None
 
 
 async def _registry(wanted: Wanted | None) -> dict[str, Any] | None:
@@ -222,12 +242,15 @@ async def answering(port: int = PORT, host: str | None = None) -> AsyncIterator[
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError, EOFError, ValueError, TimeoutError):
+    with contextlib.closing(writer), contextlib.suppress(OSError, EOFError, ValueError, IndexError, TimeoutError):
         async with asyncio.timeout(_PATIENCE):
-            size = int(await reader.readline())
+            first = await reader.readline()
+            if first.startswith(nonce.GET):
+                await nonce.answered(first, reader, writer)
+                return
+            size = int(first)
             writer.write(await reader.readexactly(min(size, 1 << 20)))
             await writer.drain()
-    writer.close()
 
 
 async def _link(peer: Peer, patience: float) -> Link:
@@ -284,7 +307,7 @@ async def _echo(host: str, port: int, size: int, patience: float) -> str:
 async def _look_up(name: str, patience: float) -> Name:
     bare = name.rstrip(".")
     (plain, here), (dotted, there) = await asyncio.gather(_addresses(bare, patience), _addresses(f"{bare}.", patience))
-    return Name(plain=plain, with_dot=dotted, same=set(here) == set(there))
+    return Name(plain=plain, with_dot=dotted, same=plain == dotted and (here == there or bool(set(here) & set(there))))
 
 
 async def _addresses(name: str, patience: float) -> tuple[str, tuple[str, ...]]:

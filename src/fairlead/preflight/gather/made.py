@@ -18,6 +18,11 @@ from fairlead.runtime.errors import FairleadError, NotFound, Retryable
 
 _GONE_SECONDS: Final = 30.0
 
+_HOLD_UP: Final = ("NamespaceDeletionDiscoveryFailure", "NamespaceDeletionGroupVersionParsingFailure")
+"""Conditions of a namespace that say so."""
+MISSING: Final = "missing"
+UNREAD: Final = "unread"
+
 
 @contextlib.asynccontextmanager
 async def made(api: Api, place: Place, product: str, tell: Callable[[str], None]) -> AsyncIterator[Place]:
@@ -30,11 +35,10 @@ async def made(api: Api, place: Place, product: str, tell: Callable[[str], None]
         place = replace(place, owner=owner["metadata"]["uid"])
         await _add(api, "networking.k8s.io/v1", "networkpolicies", place, pods.open_policy(place))
         await _add(api, "v1", "services", place, pods.service(place))
-        if place.pull_secret and not await copied(api, place.pull_secret, product, place.namespace):
-            tell(
-                f"The pull secret {place.pull_secret} of {product} could not be read: what nodes pull with it is unknown."
-            )
-            place = replace(place, pull_secret="", pulls=False)
+        if place.pull_secret and (why := await copied(api, place.pull_secret, product, place.namespace)):
+            said = "is not there" if why == MISSING else "could not be read: what nodes pull with it is unknown"
+            tell(f"The pull secret {place.pull_secret} of {product} {said}.")
+            place = replace(place, pull_secret="", no_secret=why, pulls=False)
         await _account(api, place)
         yield place
 
@@ -61,15 +65,17 @@ async def _add(api: Api, group_version: str, plural: str, place: Place, body: di
         await api.call("POST", path_of(group_version, plural, namespace=place.namespace), body)
 
 
-async def copied(api: Api, secret: str, source: str, target: str) -> bool:
-    """Whether the secret of a namespace could be read and put into another: pods use secrets of their own namespace only.
+async def copied(api: Api, secret: str, source: str, target: str) -> str:
+    """Puts the secret of a namespace into another, for pods use secrets of their own only; gives why not: MISSING or UNREAD, or nothing.
 
     Raises: FairleadError where it may not be written.
     """
     try:
         found = await api.get(path_of("v1", "secrets", secret, source))
+    except NotFound:
+        return MISSING
     except FairleadError:
-        return False
+        return UNREAD
     body = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -81,7 +87,7 @@ async def copied(api: Api, secret: str, source: str, target: str) -> bool:
         await api.call("POST", path_of("v1", "secrets", namespace=target), body)
     except AlreadyExists:
         await api.call("PUT", path_of("v1", "secrets", secret, target), body)
-    return True
+    return ""
 
 
 async def _account(api: Api, place: Place) -> None:
@@ -124,7 +130,19 @@ async def _take_away(api: Api, place: Place, tell: Callable[[str], None]) -> Non
             forced = True
             await _force(api, place)
         await api.clock.sleep(0.5)
-    tell(f"The namespace {place.namespace} is being removed still; it goes by itself.")
+    held_up = await _held_up(api, path)
+    goes = f"it waits for this: {held_up}" if held_up else "it goes by itself"
+    tell(f"The namespace {place.namespace} is being removed still; {goes}.")
+
+
+async def _held_up(api: Api, path: str) -> str:
+    """What a namespace's end waits for beyond its pods, in the cluster's words: a group of the API that does not answer holds up all."""
+    with contextlib.suppress(FairleadError):
+        conditions = (await api.get(path)).get("status", {}).get("conditions") or ()
+        for each in conditions:
+            if each.get("type") in _HOLD_UP and each.get("status") == "True":
+                return str(each.get("message", "")).rstrip(".")
+    return ""
 
 
 async def _force(api: Api, place: Place) -> None:

@@ -57,9 +57,8 @@ def _node(node: Document, asked: Mapping[str, Facts] | None, renewed: Mapping[st
         "arch": info.get("architecture"),
         "kubelet": info.get("kubeletVersion"),
         "runtime": info.get("containerRuntimeVersion"),
-        "provider_id": spec.get("providerID"),
     }
-    found |= {key: value for key, value in told.items() if value}
+    found |= {key: value for key, value in told.items() if value} | {"provider_id": spec.get("providerID") or ""}
     if not found["ready"] and ready.get("lastTransitionTime"):
         found["not_ready_since"] = ready["lastTransitionTime"]
     if (beat := _seconds(ready.get("lastHeartbeatTime"))) is not None:
@@ -93,15 +92,30 @@ def pod_requests(pod: Document) -> dict[str, float]:
     return {name: value / 1000 if name == "cpu" else value for name, value in asked.items()}
 
 
-def cluster_addresses(nodes: Sequence[Document], kubernetes: Document | None) -> Facts:
-    """Addresses by which parts of the cluster reach each other. `kubernetes`: the Service of that name."""
+def cluster_addresses(nodes: Sequence[Document], kubernetes: Document | None, slices: Sequence[Document] = ()) -> Facts:
+    """Addresses by which parts of the cluster reach each other. `kubernetes`: the Service of that name; `slices`: EndpointSlices."""
     ranges = {cidr for node in nodes for cidr in _ranges(node)}
     found: Facts = {"node_ips": sorted(a for node in nodes for a in _addresses(node))}
     if ranges:
         found["pod_cidrs"] = sorted(ranges)
     if kubernetes and (address := kubernetes.get("spec", {}).get("clusterIP")):
         found["kubernetes_service_ip"] = address
+    if endpoints := sorted({each for one in slices for each in _endpoints(one)}):
+        found["api_endpoints"] = endpoints
     return found
+
+
+def _endpoints(slice_: Document) -> list[str]:
+    """Where the API server answers, if the slice is of its Service."""
+    meta = slice_["metadata"]
+    if (meta.get("namespace"), (meta.get("labels") or {}).get("kubernetes.io/service-name")) != (
+        "default",
+        "kubernetes",
+    ):
+        return []
+    addresses = [each for endpoint in slice_.get("endpoints") or () for each in endpoint.get("addresses") or ()]
+    ports = [each["port"] for each in slice_.get("ports") or () if each.get("port")]
+    return [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address in addresses for port in ports]
 
 
 def operator_facts(
@@ -145,9 +159,9 @@ def _on_nodes(daemonsets: Sequence[Document], pods: Sequence[Document], namespac
             continue
         key = (pod["metadata"].get("namespace", ""), owner["name"])
         if key in plugins:
-            found[node]["plugin_pod"] = _state(pod)
+            found[node]["plugin_pod"] = pod_state(pod)
         if key in operands:
-            found[node].setdefault("operands", {})[operands[key]] = _state(pod)
+            found[node].setdefault("operands", {})[operands[key]] = pod_state(pod)
     return found
 
 
@@ -194,7 +208,7 @@ def _version(each: Document) -> str:
     return str((each["metadata"].get("labels") or {}).get("app.kubernetes.io/version", ""))
 
 
-def _state(pod: Document) -> str:
+def pod_state(pod: Document) -> str:
     """`running` where all its containers are ready, else what holds it up."""
     status = pod.get("status") or {}
     for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:

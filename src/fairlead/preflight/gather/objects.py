@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, NamedTuple
 
-from fairlead.preflight.gather import cluster, nodes, services, storage
+from fairlead.preflight.config import Config
+from fairlead.preflight.gather import cluster, ingress, nodes, services, storage
 from fairlead.preflight.gather.api import Api, known, known_or_none, path_of, unknown, word_of
+from fairlead.preflight.gather.ranges import refused_range, told_range
+from fairlead.preflight.gather.releases import release_facts
 from fairlead.runtime.errors import FairleadError
 
 Facts = dict[str, Any]
@@ -41,8 +44,11 @@ WHERE_SERVED: Final = {
     "policies": ("nvidia.com/v1", "clusterpolicies"),
     "prometheuses": ("monitoring.coreos.com/v1", "prometheuses"),
     "operators": ("config.openshift.io/v1", "clusteroperators"),
+    "networks": ("config.openshift.io/v1", "networks"),
+    "service_ranges": ("networking.k8s.io/v1", "servicecidrs"),
 }
 """Kinds that are missing on most clusters: none of them is an answer."""
+_USUAL: Final = Config()
 _HOOK_KINDS: Final = {"mutating": "MutatingWebhookConfiguration", "validating": "ValidatingWebhookConfiguration"}
 _NAMESPACE_OF: Final = {"leases": "kube-node-lease"}
 
@@ -74,25 +80,30 @@ class Singles(NamedTuple):
     namespace: Any
     version: Document | str
     releases: Any
+    service_range: Any
+    proxy: Any
 
 
-async def objects_facts(api: Api, namespace: str, now: float, *, releases: bool = True) -> Facts:
-    """`namespace`: the product's; `now`: seconds since the epoch. `releases`: also those of Helm, which keeps them in secrets."""
+async def objects_facts(api: Api, namespace: str, now: float, *, whole: bool = True, config: Config = _USUAL) -> Facts:
+    """`namespace`: the product's; `now`: seconds since the epoch. `whole`: also what takes reading secrets, where Helm keeps its
+    releases, and asking for a Service that is refused. `config`: which of several classes are meant.
+    """
     lists = await _listed(api)
-    of_helm = unknown("secrets were not read")
-    if releases:
-        of_helm = await known(api.list("v1", "secrets", namespace, metadata_only=True, labels="owner=helm"))
+    of_helm = await known(release_facts(api, namespace)) if whole else unknown("secrets were not read")
+    range_ = told_range(lists("service_ranges"), lists("networks")) or (await refused_range(api) if whole else "")
     singles = Singles(
         kubernetes=await known(api.get(path_of("v1", "services", "kubernetes", "default"))),
         namespace=await known_or_none(api.get(path_of("v1", "namespaces", namespace))),
         version=await _cluster_version(api),
         releases=of_helm,
+        service_range=range_ or unknown("no object tells the range of Services"),
+        proxy=await known_or_none(api.get(path_of("config.openshift.io/v1", "proxies", "cluster"))),
     )
-    return await asyncio.to_thread(_facts, lists, singles, namespace, now)
+    return await asyncio.to_thread(_facts, lists, singles, namespace, now, config)
 
 
-def _facts(lists: Lists, singles: Singles, namespace: str, now: float) -> Facts:
-    kubernetes, ours, version, releases = singles
+def _facts(lists: Lists, singles: Singles, namespace: str, now: float, config: Config) -> Facts:
+    kubernetes, ours, version, releases, service_range, proxy = singles
     operator, on_nodes = nodes.operator_facts(lists("policies"), lists("daemonsets"), lists("pods"))
     hooks = [{"kind": kind, **each} for name, kind in _HOOK_KINDS.items() for each in lists(name)]
     found: Facts = {
@@ -102,7 +113,11 @@ def _facts(lists: Lists, singles: Singles, namespace: str, now: float) -> Facts:
             None if lists.why("leases") else lists("leases"),
             now,
         ),
-        "cluster": nodes.cluster_addresses(lists("nodes"), None if "unknown" in kubernetes else kubernetes),
+        "cluster": nodes.cluster_addresses(
+            lists("nodes"), None if "unknown" in kubernetes else kubernetes, lists("slices")
+        )
+        | {"service_cidr": service_range}
+        | cluster.proxy_facts(proxy),
         "gpu_operator": lists.why("policies", "daemonsets") or operator,
         "openshift": cluster.openshift_facts(version, lists("operators"), lists("nodes")),
         "psp": lists.why("psp") or cluster.psp_facts(lists("psp") if lists.is_served("psp") else None),
@@ -112,7 +127,7 @@ def _facts(lists: Lists, singles: Singles, namespace: str, now: float) -> Facts:
         "certificates": lists.why("mutating", "validating") or cluster.authority_facts(hooks, now),
         "quotas": lists.why("quotas") or cluster.quota_facts(lists("quotas"), {namespace}),
         "limit_ranges": lists.why("limits") or cluster.range_facts(lists("limits"), {namespace}),
-        "helm_releases": unknown_or(releases, lambda: cluster.release_facts(releases)),
+        "helm_releases": releases,
         "api_services": lists.why("api_services") or cluster.service_facts(lists("api_services")),
         "crds": lists.why("crds") or sorted(each["metadata"]["name"] for each in lists("crds")),
         "runtime_classes": lists.why("runtime_classes")
@@ -128,8 +143,16 @@ def _facts(lists: Lists, singles: Singles, namespace: str, now: float) -> Facts:
         ),
         "storage_classes": lists.why("storage_classes")
         or storage.class_facts(lists("storage_classes"), lists("csi_drivers"), lists("pods")),
+        "csi_plugin_pods": lists.why("storage_classes", "nodes", "pods", "daemonsets")
+        or storage.plugin_facts(
+            config.storage.shared_class,
+            lists("storage_classes"),
+            lists("daemonsets"),
+            lists("pods"),
+            [each["metadata"]["name"] for each in lists("nodes")],
+        ),
         "csi_nodes": lists.why("csi_nodes") or storage.csi_facts(lists("csi_nodes")),
-        "ingress": {"classes": lists.why("ingress_classes") or services.ingress_classes(lists("ingress_classes"))},
+        "ingress": ingress_facts(lists, config.ingress.class_),
         "prometheus": lists.why("prometheuses")
         or services.prometheus_objects(
             lists("prometheuses"),
@@ -143,6 +166,20 @@ def _facts(lists: Lists, singles: Singles, namespace: str, now: float) -> Facts:
     elif not isinstance(found["nodes"], dict):
         for each in found["nodes"]:
             each |= on_nodes.get(each["name"], {} if lists.why("pods", "daemonsets") else {"plugin_pod": "none"})
+    return found
+
+
+def ingress_facts(lists: Lists, chosen: str) -> Facts:
+    """Who serves browsers; what stands behind a class is unknown where it could not be listed."""
+    classes, workloads = lists("ingress_classes"), [*lists("deployments"), *lists("daemonsets")]
+    why = lists.why("deployments", "daemonsets")
+    found = {
+        "classes": lists.why("ingress_classes") or ingress.class_facts(classes, None if why else workloads),
+        "load_balancer": why or lists.why("services"),
+    }
+    if found["load_balancer"] is None:
+        del found["load_balancer"]
+        found |= ingress.balancer_facts(chosen, classes, workloads, lists("services"))
     return found
 
 

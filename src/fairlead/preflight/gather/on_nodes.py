@@ -13,15 +13,18 @@ from msgspec.structs import replace
 
 from fairlead.preflight.check import Check
 from fairlead.preflight.checks import BY_CODE, CHECKS
-from fairlead.preflight.config import Config, keeps_data
-from fairlead.preflight.gather import asks, trials, volumes
+from fairlead.preflight.checks.registry import cause_of
+from fairlead.preflight.config import Config, images_inside, keeps_data
+from fairlead.preflight.gather import asks, ingress, trials, user_image, volumes
 from fairlead.preflight.gather.api import Api, known, path_of, unknown
 from fairlead.preflight.gather.look import Looked, Orders
+from fairlead.preflight.gather.made import MISSING
 from fairlead.preflight.gather.pods import Place
 from fairlead.preflight.gather.probes import REFUSED, Limits, Probed, Probes
 from fairlead.preflight.gather.reach import Seen
 from fairlead.preflight.gather.registry import Wanted, wanted_of
 from fairlead.preflight.gather.services import QUERIES, metrics_facts, prometheus_answers
+from fairlead.runtime.errors import FairleadError
 
 Facts = dict[str, Any]
 Tell = Callable[[str], None]
@@ -64,20 +67,48 @@ async def gather(api: Api, place: Place, asked: Asked, found: Facts, tell: Tell)
     written = asks.read_back_requests(config, ca, tokens, place.run)
     if stream := asks.stream_request(config, ca, tokens) if asked.needs("control_plane") else None:
         tell(f"Holding the agent's connection for {stream.seconds:g} s, beside the rest ...")
-    first = Orders(requests=once, read_back=written, stream=stream, registry=await _registry(api, place, config, ca))
-    orders = _orders(config, ca, found, names, first)
+    secret = await _pull_secret(api, place)
+    first = Orders(
+        requests=once,
+        read_back=written,
+        stream=stream,
+        registry=_registry(place, config, ca, secret),
+    )
+    if config.ingress.host and asked.needs("ingress"):
+        first = await _with_way_in(api, place, asked, found, first)
+    orders, taken_up = _orders(config, ca, found, names, first), False
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_trials(api, place, asked, found, nodes))
             group.create_task(probes.run(names, orders))
+        taken_up = bool(first.ways_in) and await ingress.is_taken_up(api, place)
     finally:
+        found["ingress"] |= ingress.nonce_facts(_way_in(probes.results), taken_up=taken_up)
         _told(place, config, found, probes.results, api.clock.now())
+
+
+async def _with_way_in(api: Api, place: Place, asked: Asked, found: Facts, orders: Orders) -> Orders:
+    """The orders, and a request by the public name that comes back here; where no way in can be made, why is put into `found`."""
+    orders = replace(orders, any_name=ingress.any_name(asked.config, place.run))
+    try:
+        await ingress.led_here(api, place, asked.config)
+    except FairleadError as error:
+        found["ingress"]["nonce"] = unknown(f"an Ingress of this run could not be made: {error}")
+        return orders
+    return replace(orders, ways_in=ingress.asks(asked.config, asked.ca, place.run))
+
+
+def _way_in(results: Mapping[str, Probed]) -> str | None:
+    """What came of the request by the public name; None where no probe made it."""
+    return next((each.looked.came_back for each in results.values() if each.looked and each.looked.came_back), None)
 
 
 def not_seen(found: Facts, why: str) -> None:
     """Put into `found` why there is nothing from pods, none of which could be made."""
     for key in (*_BY_NODE, *_OF_ONE):
         found.setdefault(key, unknown(why))
+    for key in ("nonce", "wildcard_dns"):
+        found.setdefault("ingress", {}).setdefault(key, unknown(why))
     for node in found["nodes"]:
         _no_pod_on(node, why)
 
@@ -108,17 +139,22 @@ async def _tokens(api: Api, config: Config) -> asks.Tokens:
     )
 
 
-async def _registry(api: Api, place: Place, config: Config, ca: str) -> Wanted | None:
-    """What to ask the registry for: the image the probes run, with the pull secret that was copied for them."""
+def _registry(place: Place, config: Config, ca: str, secret: bytes) -> Wanted | None:
+    """What to ask the registry for: the image the probes run. `secret`: the pull secret that was copied for them."""
     if config.registry.local_images:
         return None
-    secret = b""
-    if place.pull_secret:
-        read = await known(api.get(path_of("v1", "secrets", place.pull_secret, place.namespace)))
-        secret = base64.b64decode((read.get("data") or {}).get(".dockerconfigjson", ""))
     url = asks.registry_url(config)
     scheme = url.partition(":")[0]
-    return wanted_of(place.image, secret, ca=ca, scheme=scheme, proxy=asks.proxy_of(url, config))
+    copies = images_inside(config) if config.air_gap or config.registry.mirrors else ()
+    return wanted_of(place.image, secret, ca=ca, scheme=scheme, proxy=asks.proxy_of(url, config), copies=copies)
+
+
+async def _pull_secret(api: Api, place: Place) -> bytes:
+    """The JSON of the run's own copy; nothing where there is none."""
+    if not place.pull_secret:
+        return b""
+    read = await known(api.get(path_of("v1", "secrets", place.pull_secret, place.namespace)))
+    return base64.b64decode((read.get("data") or {}).get(".dockerconfigjson", ""))
 
 
 def _orders(config: Config, ca: str, found: Facts, names: Sequence[str], once: Orders) -> Callable[[str], Orders]:
@@ -157,8 +193,21 @@ def _told(place: Place, config: Config, found: Facts, results: Mapping[str, Prob
             _seen(node, probed, probed.looked, config, found, now)
             found["nodes"][at[node]] |= _of_node(probed.looked)
     _refused(found, {node: each.message for node, each in results.items() if each.status == REFUSED}, at)
-    if config.registry.pull_secret and not place.pull_secret:
-        found["runtime_pull"] = unknown(f"the pull secret {config.registry.pull_secret} could not be read")
+    if place.no_secret:
+        found["runtime_pull"] |= _without_secret(place, config, found["runtime_pull"], list(results))
+
+
+def _without_secret(place: Place, config: Config, said: Facts, nodes: Sequence[str]) -> Facts:
+    """What is to be said of pulls that were tried without the secret that is named. What stops them before anybody asks for it stands."""
+    secret = f"the pull secret {config.registry.pull_secret} of the namespace {config.namespace}"
+    is_missing = place.no_secret == MISSING
+    told: Any = f"unauthorized: {secret} is not there" if is_missing else unknown(f"{secret} could not be read")
+    return {node: told for node in nodes if _is_for_want_of_secret(said.get(node))}
+
+
+def _is_for_want_of_secret(said: Any) -> bool:
+    """Whether a pull was not tried, went well, or was refused for who asked."""
+    return not isinstance(said, str) or said == "ok" or cause_of(said) == "auth"
 
 
 def _refused(found: Facts, why: Mapping[str, str], at: Mapping[str, int]) -> None:
@@ -200,16 +249,16 @@ def _seen(node: str, probed: Probed, looked: Looked, config: Config, found: Fact
         found["dns"][node] = asks.dns_facts(looked)
     found["connectivity"][node] = {peer: asks.link_facts(link) for peer, link in looked.peers.items()}
     egress = found.setdefault("egress", {})
-    for key, seen in looked.requests.items():
-        if key.startswith(asks.EGRESS):
-            way = egress.setdefault(key.removeprefix(asks.EGRESS), {})
-            way.setdefault("nodes", {})[node] = asks.egress_facts(key.removeprefix(asks.EGRESS), seen, config, now)
-            if host := asks.host_led_to(seen):
-                way["hosts_seen"] = sorted({*way.get("hosts_seen", ()), host})
+    for name, answers in asks.by_way(looked.requests).items():
+        way = egress.setdefault(name, {})
+        way.setdefault("nodes", {})[node] = asks.way_facts(name, answers, config, now)
+        if hosts := asks.hosts_led_to(answers.values()):
+            way["hosts_seen"] = sorted({*way.get("hosts_seen", ()), *hosts})
     _of_api(looked, found)
     _of_stream(looked, found)
     if looked.nfs is not None:
         found.setdefault("nfs_server", {})[node] = looked.nfs
+    found["ingress"] |= ingress.wildcard_facts(looked.any_name, f"a name below {config.ingress.host}")
     if looked.registry is not None:
         found["registry"] = looked.registry
     if (wrote := looked.requests.get(asks.REMOTE_WRITE)) is not None:
@@ -239,7 +288,7 @@ def _of_stream(looked: Looked, found: Facts) -> None:
     if looked.stream is not None:
         health = looked.requests.get(f"{asks.EGRESS}control-plane")
         found["control_plane"] = asks.stream_facts(looked.stream, health) | (
-            asks.version_facts(health) if health else {}
+            asks.health_facts(health) if health else {}
         )
 
 
@@ -260,7 +309,7 @@ def _of_node(looked: Looked) -> Facts:
 
 
 _BY_NODE: Final = ("probes", "probe_exit", "clock", "dns", "connectivity", "runtime_pull")
-_OF_ONE: Final = ("dry_run", "in_cluster_api", "registry", "control_plane", "system_volume_trial")
+_OF_ONE: Final = ("dry_run", "in_cluster_api", "registry", "control_plane", "system_volume_trial", "user_image")
 """What pods tell beside that: a trial, or what one of them asks for all."""
 _OF_NODE: Final = ("pci_nvidia", "nvswitch", "nvml_devices", "mig_enabled_devices", "free_disk_bytes")
 
@@ -273,6 +322,7 @@ async def _trials(api: Api, place: Place, asked: Asked, found: Facts, nodes: Seq
     known_classes = [each["name"] for each in classes] if isinstance(classes, list) else []
     storage = config.storage
     names = [each["name"] for each in nodes]
+    own = [each["name"] for each in nodes if config.system_nodes.label in each["labels"]]
 
     async def gpu() -> None:
         for node, seen in (await trials.gpu_trials(api, place, gpus, known_classes)).items():
@@ -282,7 +332,7 @@ async def _trials(api: Api, place: Place, asked: Asked, found: Facts, nodes: Seq
         if keeps_data(config) and (
             storage.class_ or any(each.get("default") for each in _listed(found["storage_classes"]))
         ):
-            found["system_volume_trial"] = await known(volumes.system_volume(api, place, config))
+            found["system_volume_trial"] = await known(volumes.system_volume(api, place, config, own))
 
     async def shared() -> None:
         if storage.shared_class or storage.shared_claim or storage.nfs:
@@ -291,11 +341,16 @@ async def _trials(api: Api, place: Place, asked: Asked, found: Facts, nodes: Seq
     async def dry() -> None:
         found["dry_run"] = await known(trials.dry_runs(api, place, config))
 
+    async def sample() -> None:
+        if config.images.sample:
+            found["user_image"] = await known(user_image.tried(api, place, config.images.sample))
+
     wanted = (
         (gpu, asked.tells_of(_GPUS)),
         (system, asked.needs("system_volume_trial")),
         (shared, asked.needs("shared_volume_trial")),
         (dry, asked.needs("dry_run")),
+        (sample, asked.needs("user_image")),
     )
     await asyncio.gather(*(trial() for trial, is_wanted in wanted if is_wanted))
 

@@ -20,6 +20,10 @@ Document = dict[str, Any]
 
 OWNER: Final = "preflight"
 SERVICE: Final = "probes"
+WAY_IN: Final = "way-in"
+"""Name of the Ingress, and of the Service behind it, that lead to the probes of a run."""
+ANSWERS: Final = "fairlead.dev/preflight-answers"
+"""On pods that answer requests."""
 NODE_ANNOTATION: Final = "fairlead.dev/node"
 _USER: Final = 10001
 _RESEARCHER: Final = 1000
@@ -37,6 +41,8 @@ class Place(Struct, frozen=True, kw_only=True):
     """So long a pod runs at most."""
     owner: str = ""
     pull_secret: str = ""
+    no_secret: str = ""
+    """Why there is no pull secret though one is named: `missing`, or `unread` where it may not be read."""
     pulls: bool = True
     """Whether each node also has to fetch the image's manifest, though it has the image."""
 
@@ -98,13 +104,35 @@ def service(place: Place) -> Document:
     }
 
 
+def answering(place: Place) -> Document:
+    """The Service of the probes alone, for an Ingress."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _meta(place, WAY_IN),
+        "spec": {"selector": {ANSWERS: place.run}, "ports": [{"name": "probe", "port": 80, "targetPort": PORT}]},
+    }
+
+
+def way_in(place: Place, host: str, class_: str, path: str) -> Document:
+    """An Ingress that leads one path of a public name to the probes. `class_`: empty for the default."""
+    backend = {"service": {"name": WAY_IN, "port": {"name": "probe"}}}
+    rule = {"host": host, "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": _meta(place, WAY_IN),
+        "spec": {**({"ingressClassName": class_} if class_ else {}), "rules": [rule]},
+    }
+
+
 def probe(place: Place, node: str, index: int) -> Document:
     """The probe of a node: no rights, no token, nothing of the node but what every pod sees."""
     name = probe_name(node, index)
     containers = [_container(place, "probe", ["probe", "serve"])]
     if place.pulls:
         containers.append(_container(place, "pull", ["probe", "idle"], policy="Always"))
-    return _pod(
+    pod = _pod(
         place,
         name,
         {
@@ -117,6 +145,8 @@ def probe(place: Place, node: str, index: int) -> Document:
         },
         node,
     )
+    pod["metadata"]["labels"][ANSWERS] = place.run
+    return pod
 
 
 def gpu_pod(place: Place, node: str, index: int, device: str, runtime_class: str | None) -> Document:
@@ -135,6 +165,20 @@ def gpu_pod(place: Place, node: str, index: int, device: str, runtime_class: str
     if runtime_class:
         spec["runtimeClassName"] = runtime_class
     return _pod(place, f"g{probe_name(node, index)[1:]}", spec, node)
+
+
+def sample_pod(place: Place, image: str) -> Document:
+    """A pod of somebody's own image as it is, under what the level `restricted` asks of the pods of a project."""
+    confined = _confined()
+    context = {key: confined["securityContext"][key] for key in ("runAsNonRoot", "seccompProfile")}
+    container = _container(place, "sample", ())
+    del container["args"], container["volumeMounts"], container["securityContext"]["readOnlyRootFilesystem"]
+    return _pod(
+        place,
+        "user-image",
+        {"containers": [{**container, "image": image}], **confined, "securityContext": context},
+        "",
+    )
 
 
 def claim(place: Place, name: str, storage_class: str, mode: str) -> Document:

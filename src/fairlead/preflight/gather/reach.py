@@ -31,6 +31,8 @@ from fairlead.runtime.trust import trusting
 BODY_BYTES: Final = 64 << 10
 """So much of an answer is kept: enough for what is known of it."""
 _PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_GOODBYE: Final = 1.0
+"""So long is waited for a connection to close. Units: seconds."""
 _SECURE: Final = ("https", "wss")
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -76,6 +78,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """What the proxy answered to CONNECT."""
     tls: str | None = None
     """`ok`, `verify_failed`, or what went wrong."""
+    untrusted: bool = False
+    """Whether nobody who is trusted signed its certificate."""
     issuer: str | None = None
     expires: str | None = None
     alpn: str | None = None
@@ -89,6 +93,22 @@ class Seen(Struct, frozen=True, kw_only=True):
     def reached(self) -> bool:
         """Whether an answer came."""
         return self.status is not None
+
+
+def failure_of(seen: Seen) -> str:
+    """The class of the first step that went wrong, `ok` where an answer came."""
+    if seen.reached:
+        return "ok"
+    if seen.dns not in (None, "ok") and seen.connect is None:
+        return "dns"
+    if seen.connect is not None and seen.connect // 100 != 2:
+        return "proxy"
+    if seen.tls not in (None, "ok"):
+        return "tls"
+    if seen.tcp == "ok":
+        return "no_answer"
+    text = (seen.tcp or seen.error or "").lower()
+    return "refused" if "refused" in text else "timeout" if "time" in text else "tcp"
 
 
 class _Ends(Exception):
@@ -157,7 +177,8 @@ async def _connected(ask: Ask, seen: Seen) -> AsyncIterator[tuple[Streams, Seen]
     finally:
         streams[1].close()
         with contextlib.suppress(OSError, ssl.SSLError):
-            await streams[1].wait_closed()
+            async with asyncio.timeout(_GOODBYE):  # after a handshake that was given up nobody says that it is closed
+                await streams[1].wait_closed()
 
 
 async def _through(proxy: Proxy, ask: Ask, streams: Streams, seen: Seen) -> Seen:
@@ -186,12 +207,17 @@ async def _secured(ask: Ask, streams: Streams, seen: Seen) -> Seen:
     try:
         await writer.start_tls(secured(ask.ca), server_hostname=ask.host)
     except ssl.SSLCertVerificationError as error:
-        found = replace(seen, tls="verify_failed", error=error.verify_message or str(error))
+        said, untrusted = error.verify_message or str(error), error.verify_code in _UNTRUSTED
+        found = replace(seen, tls="verify_failed", untrusted=untrusted, error=said)
         raise _Ends(replace(found, **await _who_signed(ask, seen))) from error
     except (OSError, EOFError) as error:
         raise _Ends(replace(seen, tls=_words(error))) from error
     tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
     return replace(seen, tls="ok", alpn=tls.selected_alpn_protocol(), **_certificate(tls.getpeercert(binary_form=True)))
+
+
+_UNTRUSTED: Final = (2, 18, 19, 20, 21)
+"""No issuer, or one that is not known. Source: OpenSSL's X509_V_ERR_."""
 
 
 def secured(ca: str) -> ssl.SSLContext:

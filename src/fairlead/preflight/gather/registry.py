@@ -12,9 +12,11 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fairlead.preflight.gather.reach import Ask, Seen, reach
-from fairlead.preflight.gather.services import document_of, failure_of
+from fairlead.preflight.checks.ways import is_docker, place_in, registry_in
+from fairlead.preflight.gather.reach import Ask, Seen, failure_of, reach
+from fairlead.preflight.gather.services import document_of
 from fairlead.runtime.proxies import Proxy
 
 Facts = dict[str, Any]
@@ -27,6 +29,7 @@ _INDEXES: Final = (
 )
 _LEFT: Final = "ratelimit-remaining"
 _UNAUTHORIZED: Final = 401
+_ABSENT: Final = 404
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -39,6 +42,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     authorization: str = ""
     """Of the pull secret: `Basic ...`; empty for nobody."""
     ca: str = ""
+    copies: tuple[str, ...] = ()
+    """HOST/REPOSITORY:TAG of all images that it has to hold where it is the only registry; the first is the one that is asked for."""
     proxy: Proxy | None = None
     patience: float = 10.0
 
@@ -52,15 +57,41 @@ async def asked(wanted: Wanted) -> Facts:
         return found | {"error": failure_of(root)}
     found["v2_status"] = root.status
     found["token"] = await talk.sign_in(root) if root.status == _UNAUTHORIZED else "not_needed"
-    index = await talk.get(f"/v2/{wanted.repository}/manifests/{wanted.reference}", accept=", ".join(_INDEXES))
+    index = await talk.manifest(wanted.reference)
     if index.status is None:
         return found | {"error": failure_of(index)}
     found |= {"manifest": index.status, "manifest_from_probe_pod": index.status}
     if (left := re.match(r"\d+", index.headers.get(_LEFT, ""))) is not None:
         found["ratelimit_remaining"] = int(left[0])
+    found |= await _copies(wanted, index.status) if wanted.copies else {}
     if index.status // 100 != 2:
         return found
     return found | await _of_image(talk, document_of(index))
+
+
+async def _copies(wanted: Wanted, status: int) -> Facts:
+    """Whether all images are there that have to be. `status`: how the first was answered. What was not answered is left out."""
+    first, *others = wanted.copies
+    statuses: dict[str, int | None] = {first: status, **{each: await _status(each, wanted) for each in others}}
+    told = {
+        image: each != _ABSENT for image, each in statuses.items() if each and (each // 100 == 2 or each == _ABSENT)
+    }
+    found: Facts = {"mirror_has_probe_image": told[first]} if first in told else {}
+    if missing := [image for image, there in told.items() if not there]:
+        found["mirror_missing"] = missing
+    if missing or len(told) == len(statuses):
+        found["mirror_has_product_images"] = not missing
+    return found
+
+
+async def _status(image: str, wanted: Wanted) -> int | None:
+    """How the manifest of another image is answered, with the same sign-in; None for not at all."""
+    _, repository, reference = _parts(image)
+    talk = _Talk(replace(wanted, repository=repository, reference=reference))
+    root = await talk.at(f"{wanted.scheme}://{wanted.host}/v2/", known=False)
+    if root.status == _UNAUTHORIZED:
+        await talk.sign_in(root)
+    return (await talk.manifest(reference)).status
 
 
 async def _of_image(talk: _Talk, index: Facts) -> Facts:
@@ -117,8 +148,8 @@ class _Talk:
         self._authorization = f"Bearer {token}"
         return "ok"
 
-    async def manifest(self, digest: str) -> Seen:
-        return await self.get(f"/v2/{self.wanted.repository}/manifests/{digest}", accept=", ".join(_INDEXES))
+    async def manifest(self, reference: str) -> Seen:
+        return await self.get(f"/v2/{self.wanted.repository}/manifests/{reference}", accept=", ".join(_INDEXES))
 
     async def blob(self, digest: str) -> Seen:
         """A blob, wherever the registry keeps it."""
@@ -133,13 +164,15 @@ class _Talk:
             return {"follow": failure_of(seen)}
         found: Facts = {"status": seen.status}
         where = seen.headers.get("location", "")
-        if where and urlsplit(where).hostname:
-            found["location_host"] = urlsplit(where).hostname
+        if host := place_in(where):
+            found["location_host"] = host
             seen = await self.at(where, known=self._is_here(where))
             found["follow"] = failure_of(seen) if seen.status is None else "ok" if seen.status == 200 else "http"
         size = int(seen.headers.get("content-length", "0") or 0)
         if seen.status == 200 and size == len(seen.body) > 0:
             found["digest_ok"] = digest == f"sha256:{hashlib.sha256(seen.body).hexdigest()}"
+            if host and not found["digest_ok"]:
+                found["follow"] = "block_page"  # it answers, and it is another who does
         return found
 
     def _is_here(self, url: str) -> bool:
@@ -148,12 +181,18 @@ class _Talk:
 
 def wanted_of(image: str, pull_secret: bytes, **more: Any) -> Wanted:
     """What to ask for an image HOST/REPOSITORY:TAG or @DIGEST. `pull_secret`: the JSON of a .dockerconfigjson, or nothing."""
+    host, repository, reference = _parts(image)
+    secret = _basic(pull_secret, host)
+    return Wanted(host=registry_in(host), repository=repository, reference=reference, authorization=secret, **more)
+
+
+def _parts(image: str) -> tuple[str, str, str]:
+    """(host, repository there, tag or digest)."""
     host, _, rest = image.partition("/")
     repository, at, reference = rest.partition("@") if "@" in rest else rest.rpartition(":")
     assert at, image
-    return Wanted(
-        host=host, repository=repository, reference=reference, authorization=_basic(pull_secret, host), **more
-    )
+    official = "library/" if is_docker(host) and "/" not in repository else ""
+    return host, f"{official}{repository}", reference
 
 
 def _basic(pull_secret: bytes, host: str) -> str:
@@ -162,7 +201,7 @@ def _basic(pull_secret: bytes, host: str) -> str:
     except (msgspec.DecodeError, AttributeError):
         return ""
     for name, each in auths.items():
-        if (urlsplit(name).netloc if "//" in name else name.partition("/")[0]) == host and each.get("auth"):
+        if registry_in(name) == registry_in(host) and each.get("auth"):
             return f"Basic {each['auth']}"
     return ""
 

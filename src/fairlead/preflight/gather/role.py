@@ -14,6 +14,7 @@ _SINGLE: Final = (
     ("", "serviceaccounts", ("get",)),
     ("", "persistentvolumes", ("get",)),
     ("config.openshift.io", "clusterversions", ("get",)),
+    ("config.openshift.io", "proxies", ("get",)),
 )
 _MADE: Final = (
     ("", "namespaces", ("create", "delete", "get")),
@@ -24,7 +25,9 @@ _MADE: Final = (
     ("", "persistentvolumes", ("patch",)),
     ("", "events", ("list",)),
     ("batch", "jobs", ("create",)),
+    ("networking.k8s.io", "servicecidrs", ("list",)),
     ("networking.k8s.io", "networkpolicies", ("create",)),
+    ("networking.k8s.io", "ingresses", ("create", "get")),
 )
 """What probes and trials need beside. Namespaces of a run have names of their own, so that these cannot be bound to one."""
 

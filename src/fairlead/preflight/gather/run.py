@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from random import SystemRandom
@@ -15,6 +16,7 @@ from fairlead.kube.client import Client, Limits
 from fairlead.kube.credentials import Credentials, find
 from fairlead.kube.http import HttpTransport
 from fairlead.objects.times import text_of
+from fairlead.preflight.checks.cluster import PROBES
 from fairlead.preflight.config import Config, images_inside
 from fairlead.preflight.facts import Facts, facts_of
 from fairlead.preflight.gather import here, on_nodes
@@ -37,6 +39,15 @@ _NO_CREDENTIALS: Final = {"kubeconfig": "no-kubeconfig", "exec-plugin-missing": 
 """Code of the error -> class of the failure."""
 _CLEAN_UP_SECONDS: Final = 40.0
 """Kept of the whole time for taking away what was made."""
+
+
+def gather(config: Config, options: Options, tell: Callable[[str], None] = lambda _: None) -> Facts:
+    """The facts of the cluster that the options name. `tell`: progress, a line at a time.
+
+    On Ctrl-C and SIGTERM, and when the time is up, it ends early: what was made in the cluster is taken away, and what was
+    found until then is given.
+    """
+    return asyncio.run(Run(config, options, tell).facts())
 
 
 class Run:
@@ -77,11 +88,12 @@ class Run:
             self._tell(f"The time is up ({self._options.timeout_seconds:g} s): what is missing is unknown.")
 
     async def _gather(self) -> None:
-        outside = asyncio.create_task(here.facts(self._config, self._ca()))
+        outside = asyncio.create_task(here.facts(self._config, self._ca))
         if self._config.ca_bundle:
-            self._found["certificates"] = {"bundle": bundle_facts(self._ca(), self._clock.now())}
+            self._found["certificates"] = {"bundle": bundle_facts(self._ca, self._clock.now())}
         try:
             if (credentials := self._credentials()) is not None:
+                self._found["access"] = {"context": credentials.context or "in-cluster"}
                 async with HttpTransport(credentials, self._clock, trust_env=True) as transport:
                     client = Client(transport, self._clock, SystemRandom(), Limits(call=10, watch=60))
                     await self._of_cluster(Api(client), outside)
@@ -112,7 +124,11 @@ class Run:
             self._found["webhook_failures"] = api.webhook_failures()
 
     async def _of_objects(self, api: Api, outside: asyncio.Task[Document]) -> None:
-        merge(self._found, await objects_facts(api, self._config.namespace, self._clock.now()))
+        config = self._config
+        merge(
+            self._found,
+            await objects_facts(api, config.namespace, self._clock.now(), config=config),
+        )
         if (wanted := self._config.ingress).tls_secret:
             secret = await known(api.get(path_of("v1", "secrets", wanted.tls_secret, self._config.namespace)))
             merge(self._found, {"certificates": {"secrets": self._certificates(secret)}})
@@ -126,14 +142,14 @@ class Run:
         seconds = int(self._options.timeout_seconds) + 20
         place = Place(
             run=self._id,
-            namespace=f"fairlead-preflight-{self._id}",
+            namespace=f"{PROBES}{self._id}",
             image=images_inside(self._config)[0],
             expires=self._clock.now() + seconds,
             seconds=seconds,
             pull_secret=self._config.registry.pull_secret or "",
             pulls=not self._config.registry.local_images and not self._config.air_gap,
         )
-        asked = on_nodes.Asked(config=self._config, ca=self._ca(), codes=self._options.codes)
+        asked = on_nodes.Asked(config=self._config, ca=self._ca, codes=self._options.codes)
         try:
             async with made(api, place, self._config.namespace, self._tell) as there:
                 await on_nodes.gather(api, there, asked, self._found, self._tell)
@@ -148,10 +164,11 @@ class Run:
         certificate, key = (
             base64.b64decode((secret.get("data") or {}).get(f"tls.{part}", "")) for part in ("crt", "key")
         )
-        roots = trusting(text=self._ca()).get_ca_certs(binary_form=True)
+        roots = trusting(text=self._ca).get_ca_certs(binary_form=True)
         wanted, now = self._config.ingress, self._clock.now()
         return [secret_facts(wanted.tls_secret, certificate, key, wanted.host, roots, now)]
 
+    @functools.cached_property
     def _ca(self) -> str:
         """The authorities of the configuration; empty where the file cannot be read, which `certificates` judges."""
         with contextlib.suppress(OSError, UnicodeDecodeError):

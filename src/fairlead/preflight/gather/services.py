@@ -1,4 +1,4 @@
-"""Prometheus, ingress and sign-in: what the API's objects and the answers of these services tell. Pure (`preflight.keys.services`)."""
+"""Prometheus and sign-in: what the API's objects and the answers of these services tell. Pure (`preflight.keys.services`)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
 from fairlead.objects import selectors
 from fairlead.objects.meta import LabelSelector
-from fairlead.preflight.gather.reach import Seen
+from fairlead.preflight.checks.ways import place_in
+from fairlead.preflight.gather.reach import Seen, failure_of
 
 Document = Mapping[str, Any]
 Facts = dict[str, Any]
@@ -32,19 +33,6 @@ QUERIES: Final = {
     "gpus": "count by (Hostname, node, instance, kubernetes_node) (DCGM_FI_DEV_GPU_UTIL)",
 }
 """What a Prometheus is asked."""
-
-
-def ingress_classes(classes: Sequence[Document]) -> list[Facts]:
-    """IngressClasses."""
-    return [
-        {
-            "name": each["metadata"]["name"],
-            "controller": (each.get("spec") or {}).get("controller", ""),
-            "default": (each["metadata"].get("annotations") or {}).get("ingressclass.kubernetes.io/is-default-class")
-            == "true",
-        }
-        for each in classes
-    ]
 
 
 def prometheus_objects(
@@ -151,26 +139,10 @@ def oidc_facts(document: Seen, jwks: Seen | None) -> Facts:
         if theirs in read:
             found[ours] = read[theirs]
     if jwks_uri := read.get("jwks_uri"):
-        found["jwks_host"] = urlsplit(str(jwks_uri)).hostname or ""
+        found["jwks_host"] = place_in(str(jwks_uri))
     if jwks is not None and jwks.status is not None:
         found["jwks_status"] = jwks.status
     return found
-
-
-def failure_of(seen: Seen) -> str:
-    """The class of the first step that went wrong, `ok` where an answer came."""
-    if seen.reached:
-        return "ok"
-    if seen.dns not in (None, "ok") and seen.connect is None:
-        return "dns"
-    if seen.connect is not None and seen.connect // 100 != 2:
-        return "proxy"
-    if seen.tls not in (None, "ok"):
-        return "tls"
-    if seen.tcp == "ok":
-        return "no_answer"
-    text = (seen.tcp or seen.error or "").lower()
-    return "refused" if "refused" in text else "timeout" if "time" in text else "tcp"
 
 
 def is_page(seen: Seen) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from fairlead.preflight.gather.nodes import pod_state
+
 Document = Mapping[str, Any]
 Facts = dict[str, Any]
 
@@ -38,6 +40,43 @@ def csi_facts(csi_nodes: Sequence[Document]) -> dict[str, list[str]]:
         each["metadata"]["name"]: sorted(d["name"] for d in (each.get("spec") or {}).get("drivers") or ())
         for each in csi_nodes
     }
+
+
+def plugin_facts(
+    shared: str,
+    classes: Sequence[Document],
+    daemonsets: Sequence[Document],
+    pods: Sequence[Document],
+    nodes: Sequence[str],
+) -> dict[str, str]:
+    """Node -> the pod there of the driver of a class: running, none, or its state. Nothing where no DaemonSet is that driver.
+
+    A driver's DaemonSet registers it with the kubelet by a socket in a folder of the driver's name.
+    """
+    driver = next((str(each.get("provisioner", "")) for each in classes if each["metadata"]["name"] == shared), "")
+    owners = {_place(each) for each in daemonsets if driver and f"/plugins/{driver}/" in f"{_pod_of(each)}/"}
+    if not owners:
+        return {}
+    found = dict.fromkeys(nodes, "none")
+    for pod in pods:
+        by = next((o for o in pod["metadata"].get("ownerReferences") or () if o.get("kind") == "DaemonSet"), None)
+        node = (pod.get("spec") or {}).get("nodeName")
+        if by and node in found and (pod["metadata"].get("namespace", ""), by["name"]) in owners:
+            found[node] = pod_state(pod)
+    return found
+
+
+def _place(each: Document) -> tuple[str, str]:
+    return each["metadata"].get("namespace", ""), each["metadata"]["name"]
+
+
+def _pod_of(daemonset: Document) -> str:
+    """Flags, variables and paths of its pods, as text."""
+    spec = ((daemonset.get("spec") or {}).get("template") or {}).get("spec") or {}
+    told = [*(c.get("args", ()) for c in spec.get("containers") or ())]
+    told += [[e.get("value", "") for e in c.get("env") or ()] for c in spec.get("containers") or ()]
+    told += [[f"{(v.get('hostPath') or {}).get('path', '').rstrip('/')}/"] for v in spec.get("volumes") or ()]
+    return " ".join(str(word) for words in told for word in words)
 
 
 def _is_run(provisioner: str, pods: Sequence[Document]) -> bool:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,6 +20,9 @@ from fairlead.preflight.gather.reach import secured
 from fairlead.runtime.proxies import Proxy
 from fairlead.wire.agent import CONTROL_PATH, REFUSED
 from fairlead.wire.polling import LINK_HEADER, PULL_PATH, PUSH_PATH, WAIT_SECONDS, Pulled, read_answer
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 HELD_SECONDS: Final = 70.0
 """Longer than the usual idle time-outs of proxies, which are a minute."""
@@ -64,6 +66,8 @@ async def hold(stream: Stream) -> Held:
 
 async def _by_requests(stream: Stream) -> Held | None:
     """None where they do not get through either."""
+    import aiohttp  # a fifth of a second, which no probe but this needs
+
     way: dict[str, Any] = {"proxy": stream.proxy.url if stream.proxy else None, **_security(stream)}
     patience = aiohttp.ClientTimeout(total=WAIT_SECONDS + stream.patience)
     began = time.monotonic()
@@ -82,7 +86,7 @@ async def _by_requests(stream: Stream) -> Held | None:
     )
 
 
-async def _waited(session: aiohttp.ClientSession, who: dict[str, str], way: dict[str, Any]) -> Pulled:
+async def _waited(session: ClientSession, who: dict[str, str], way: dict[str, Any]) -> Pulled:
     """What came while one request waited. Raises: aiohttp.ClientError and others where it did not come to its end."""
     async with session.post(CONTROL_PATH, headers=who, raise_for_status=True, **way) as answer:
         link = {LINK_HEADER: answer.headers.get(LINK_HEADER, "")}

@@ -28,6 +28,8 @@ R = TypeVar("R")
 
 GPU_SECONDS: Final = 60.0
 _POLL: Final = 1.0
+_OF_NODE: Final = ("driver_library", "nvidia_smi_exit", "fabric_state")
+"""What a GPU pod tells of its node beside."""
 _AT_ONCE: Final = 50
 """Pods of one kind of trial."""
 
@@ -65,9 +67,10 @@ async def _gpu(api: Api, place: Place, node: Facts, index: int, classes: Sequenc
         told = last_words(pod)
         if told.get("cuda_init") is not None or told.get("devices_seen"):
             seen = {key: told[key] for key in ("cuda_init", "devices_seen") if told.get(key) is not None}
-            more = {"driver_library": told["driver_library"]} if "driver_library" in told else {}
+            more = {key: told[key] for key in _OF_NODE if told.get(key) is not None}
             return more | {"gpu_pod": {"ran": True, "asked": 1, "runtime_class": runtime_class, **seen}}
         last = not_run(pod, reason, message or str(told.get("nvml_error", "")))
+        last |= {key: told[key] for key in _OF_NODE if told.get(key) is not None}
     return last
 
 
@@ -120,8 +123,31 @@ def last_words(pod: Document | None) -> Facts:
     return {}
 
 
-async def ended(api: Api, place: Place, body: Facts, patience: float) -> tuple[Document | None, tuple[str, str]]:
-    """(the pod once it has ended, or as it was last; its last warning). What never starts is not waited for longer than that."""
+def is_over(pod: Document) -> bool:
+    """Whether its containers have ended."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+_FOR_GOOD: Final = frozenset(("ErrImageNeverPull", "InvalidImageName"))
+"""What a container waits for that will not come."""
+
+
+def _hopeless_after(pod: Document, warning: tuple[str, str]) -> float:
+    """After which part of the patience such a warning is the end of it: what is refused for good, or was tried again often by then."""
+    reason, message = warning
+    waiting = {
+        ((status.get("state") or {}).get("waiting") or {}).get("reason")
+        for status in (pod.get("status") or {}).get("containerStatuses") or ()
+    }
+    if (reason == "FailedCreatePodSandBox" and "no runtime for" in message) or waiting & _FOR_GOOD:
+        return 0.0
+    return {"FailedMount": 1 / 4, "FailedScheduling": 1 / 2}.get(reason, 1.0)
+
+
+async def ended(
+    api: Api, place: Place, body: Facts, patience: float, over: Callable[[Document], bool] = is_over
+) -> tuple[Document | None, tuple[str, str]]:
+    """(the pod once it is over, or as it was last; its last warning). What never starts is not waited for longer than that."""
     name = body["metadata"]["name"]
     path = path_of("v1", "pods", name, place.namespace)
     try:
@@ -133,10 +159,10 @@ async def ended(api: Api, place: Place, body: Facts, patience: float) -> tuple[D
         while api.clock.monotonic() < end:
             with contextlib.suppress(FairleadError):
                 pod = await api.get(path)
-                if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+                if over(pod):
                     return pod, warning
                 warning = (await events_of(api, place.namespace, name)).get(name, warning)
-                if warning[0] in ("FailedMount", "FailedScheduling") and api.clock.monotonic() > end - patience / 2:
+                if api.clock.monotonic() > end - patience * (1 - _hopeless_after(pod, warning)):
                     return pod, warning
             await api.clock.sleep(_POLL)
         return pod, warning

@@ -31,8 +31,11 @@ _CODES: Final = ("InvalidArgument", "ResourceExhausted", "Unavailable")
 """gRPC codes of drivers that tell something."""
 
 
-async def system_volume(api: Api, place: Place, config: Config) -> Facts:
-    """The claim that the product's own data will use: bound with a pod, and written."""
+async def system_volume(api: Api, place: Place, config: Config, nodes: Sequence[str] = ()) -> Facts:
+    """The claim that the product's own data will use: bound with a pod, and written; in production also read on another node.
+
+    `nodes`: those that the product's pods may be on.
+    """
     name = "system"
     await _claim(api, place, pods.claim(place, name, config.storage.class_, "ReadWriteOnce"))
     await api.clock.sleep(2 * _POLL)
@@ -48,9 +51,26 @@ async def system_volume(api: Api, place: Place, config: Config) -> Facts:
         **({"write_error": told["write_error"]} if "write_error" in told else {}),
     }
     found |= await _events(api, place, name) | await _node_bound(api, place, name)
+    if config.production and found.get("wrote") and not found.get("node_bound"):
+        found["moved"] = await _moved(api, place, name, nodes, str((pod or {}).get("spec", {}).get("nodeName")))
     with contextlib.suppress(FairleadError):
         await _given_back(api, place, name)
     return found
+
+
+async def _moved(api: Api, place: Place, name: str, nodes: Sequence[str], first: str) -> str | Facts:
+    """`ok` where what was written on the first node is read on another; else why not."""
+    other = next((node for node in nodes if node != first), None)
+    if other is None:
+        return unknown(f"there is no system node beside {first} to attach it on")
+    body = pods.volume_pod(place, "system-moved", _of_claim(name), ["read", place.run, "--wait", "5"], other)
+    pod, (reason, message) = await ended(api, place, body, VOLUME_SECONDS)
+    read = last_words(pod).get("read")
+    if read == "same_content":
+        return "ok"
+    if read or reason:
+        return str(read) if read else f"{reason}: {message}"
+    return unknown(f"a pod with it on {other} did not end within {VOLUME_SECONDS:g} s")
 
 
 async def _given_back(api: Api, place: Place, name: str) -> None:

@@ -33,6 +33,7 @@ SORTS: Final = {
     "name": "text",
     "message": "text",
     "label": "text",
+    "value": "text",
     "provider": "text",
     "cluster": "text",
     "node": "text",

@@ -42,7 +42,8 @@ helm_releases[].status | word | deployed, failed, pending-install, pending-upgra
 helm_releases[].removed_apis[] | name | GROUP/VERSION KIND in its manifest that is not served any more | A: the same, against discovery
 cluster.name | cluster | for people | W: kubeconfig
 cluster.kubernetes_service_ip | address | address of the Service `kubernetes` | A: get it
-cluster.service_cidr | address | range of Services | A: servicecidrs, network operator's object, else refused out-of-range Service's message
+cluster.api_endpoints[] | address | ADDRESS:PORT where the API server answers, as pods are led to it | A: endpoints of the Service `kubernetes`
+cluster.service_cidr | address | range of Services | A: servicecidrs, OpenShift's network, else the words by which a Service outside is refused
 cluster.pod_cidrs[] | address | ranges of pods | A: spec.podCIDRs of nodes, or the CNI's object
 cluster.node_ips[] | address | internal addresses of nodes | A: nodes
 cluster.proxy.http | url | cluster-wide proxy | A: proxies.config.openshift.io/cluster, status
@@ -57,9 +58,8 @@ openshift.node_os_id_label | word | value of `node.openshift.io/os_id`, or absen
 psp.api_served | flag | policy/v1beta1 PodSecurityPolicy is served | A: discovery
 psp.objects | number | PodSecurityPolicies | A: list them
 psp.any_allows_host_path | flag | one of them allows hostPath | A: list them
-psa.cluster_default_enforce | word | default level of Pod Security Admission | admission configuration if it can be read, else unknown
+psa.cluster_default_enforce | word | default level of Pod Security Admission | whoever writes the facts: no API tells the admission configuration
 psa.namespace_labels.<key> | word=no such label | pod-security labels that our namespace has | A: get the namespace
-scc.allowed_for_node_agent | flag | a SecurityContextConstraints admits the node agent's account | A: review of `use`
 dry_run[].object | name | what was sent, such as `node-agent pod`, `project pod`, `ClusterRole fairlead` | A: create with dryRun=All
 dry_run[].namespace | namespace=the cluster | where; empty for the cluster | A: the same
 dry_run[].labels.<key> | word=no such label | pod-security labels of that namespace during the try | A: get the namespace

@@ -19,19 +19,28 @@ host_network | word | ok or class, or block-page: the same tried from the node's
 """
 _ONCE = """
 from_workstation | word | ok or class, or block-page: the same tried from here (charts are fetched from here)
-hosts_seen[] | host | hosts that redirects led to
+hosts_seen[] | host | hosts that redirects led to, HOST or HOST:PORT where that is not 443
 """
+
+
+_OTHERWISE = {
+    "from_workstation": "W",
+    "host_network": "whoever writes the facts, from the node: probes have the pods' network alone",
+}
+"""How those are had that no probe asks."""
 
 
 def _egress() -> str:
     lines = []
     for prefix, said, table in (
         ("egress.<way>.", "", _EGRESS + _ONCE.lstrip()),
+        ("egress.<way>.others.<host>.", "of a further host of the row: ", _EGRESS),
         ("egress.<way>.nodes.<node>.", "where this node differs: ", _EGRESS),
+        ("egress.<way>.nodes.<node>.others.<host>.", "where this node differs, of a further host: ", _EGRESS),
     ):
         for line in table.strip().splitlines():
             key, sort, meaning = line.split(" | ")
-            how = "W" if key == "from_workstation" else "N: as the product will do it"
+            how = _OTHERWISE.get(key, "N: as the product will do it")
             lines.append(f"{prefix}{key} | {sort} | {said}{meaning} | {how}")
     return "\n".join(lines)
 
@@ -41,8 +50,8 @@ TABLE = f"""
 in_cluster_api.env_host | host=cluster.kubernetes_service_ip | KUBERNETES_SERVICE_HOST in a pod | N
 in_cluster_api.direct | number | HTTP status of the API past the proxy | N
 in_cluster_api.via_proxy | number | HTTP status of the API through the proxy | N
-proxy.environment.upper | message=not judged | NO_PROXY as pods would get it | C, cluster's proxy
-proxy.environment.lower | message=not judged | no_proxy as pods would get it | C, cluster's proxy
+proxy.environment.upper | message=not judged | NO_PROXY as pods would get it | whoever writes the facts: the chart gives pods one list
+proxy.environment.lower | message=not judged | no_proxy as pods would get it | the same
 dns.<node>.cluster_name | word=egress_ok of the probe decides | ok, or class: `kubernetes.default.svc` | N
 dns.<node>.nameservers[] | address | of resolv.conf | N
 dns.<node>.search[] | host | of resolv.conf | N

@@ -15,9 +15,9 @@ nodes[].kubelet | word | version of the kubelet | A: nodeInfo.kubeletVersion
 nodes[].runtime | word | NAME://VERSION of the container runtime | A: nodeInfo.containerRuntimeVersion
 nodes[].labels.<key> | label=no such label | its labels | A: nodes
 nodes[].taints[].key | name=no taints | a taint | A: nodes
-nodes[].taints[].value | word=empty | its value | A: nodes
+nodes[].taints[].value | value=empty | its value | A: nodes
 nodes[].taints[].effect | word=no taints | NoSchedule, PreferNoSchedule, NoExecute | A: nodes
-nodes[].provider_id | provider | spec.providerID | A: nodes
+nodes[].provider_id | provider | spec.providerID, empty where nobody wrote one | A: nodes
 nodes[].addresses[] | address | internal addresses | A: nodes
 nodes[].capacity.<resource> | number | what it has: cores, bytes, devices | A: nodes
 nodes[].allocatable.<resource> | number=none of it | what pods may have | A: nodes
@@ -33,10 +33,10 @@ nodes[].driver_library | word | version of libnvidia-ml beside it | N or R: NVML
 nodes[].nvidia_smi_exit | number | exit code of nvidia-smi | R: one-GPU pod
 nodes[].nvml_devices | number | GPUs that the driver counts | N: /proc/driver/nvidia/gpus, or the node agent
 nodes[].mig_enabled_devices | number=label mig.strategy tells | GPUs in MIG mode | N: instances below /proc/driver/nvidia/capabilities
-nodes[].fabric_state | word=cuInit tells | state of the fabric by NVML, such as completed or in_progress | R: nvmlDeviceGetGpuFabricInfo
-nodes[].reload_hazard | flag=not judged | systemd cgroups without /dev/char links and without CDI: GPUs are lost at `systemctl daemon-reload` | N: cgroup driver, /dev/char, /etc/cdi
+nodes[].fabric_state | word=cuInit tells | state of the fabric by NVML, such as completed or in_progress | R: one-GPU pod, nvmlDeviceGetGpuFabricInfoV
+nodes[].reload_hazard | flag=not judged | systemd cgroups without /dev/char links and without CDI: GPUs are lost at `systemctl daemon-reload` | whoever writes the facts, from the node: cgroup driver, /dev/char, /etc/cdi, which pods without rights do not see
 nodes[].runtime_handlers[] | name | handlers that its runtime knows | A: node.status.runtimeHandlers (1.30+), else N: its configuration
-nodes[].oci_hooks[] | name | hooks of the runtime, such as oci-nvidia-hook.json | N: /usr/share/containers/oci/hooks.d
+nodes[].oci_hooks[] | name | hooks of the runtime, such as oci-nvidia-hook.json | whoever writes the facts, from the node: /usr/share/containers/oci/hooks.d, which pods without rights do not see
 nodes[].plugin_pod | word | the device plug-in's pod here: running, none, or its state | A: pods by daemonset
 nodes[].operands.<name> | word | the operator's other pods here: running, none, or their state | A: pods of the operator's namespace
 nodes[].gpu_pod.ran | flag | a pod that asks for a GPU started here | R: our test pod

@@ -9,7 +9,7 @@ prometheus.get_query_without_token | number | HTTP status without the token | Q:
 prometheus.get_query_with_token | number | HTTP status with the token | Q: the same
 prometheus.post_query | number=not judged | HTTP status of the same by POST | Q: POST
 prometheus.up_series | number | series in the answer | Q: the same
-prometheus.token_roles[] | name | roles of the token's account | A: role bindings, else unknown
+prometheus.token_roles[] | name | roles of the token's account | whoever writes the facts: preflight has no right to read role bindings
 prometheus.objects | number | Prometheus objects | A: prometheuses.monitoring.coreos.com
 prometheus.operator_pods_running | number | running pods of the Prometheus Operator | A: pods
 prometheus.operator_version | word | its version | A: annotation operator.prometheus.io/version of the CRDs, image tag
@@ -41,12 +41,12 @@ control_plane.stream_open | word | ok, failed, or how it ended | N: the agent's 
 control_plane.stream_seconds | number=not judged | how long it stayed open | N: the same
 control_plane.stream_error | message | why it did not open, or ended | N: the same
 control_plane.transport | word=websocket | websocket or poll | N: the same
-control_plane.cluster_id_in_use | flag=false | another cluster is connected with our id | N: answer to hello
+control_plane.cluster_id_in_use | flag=false | another cluster is connected with our id | whoever writes the facts: a hello of preflight would take the place of the agent that is connected
 oidc.discovery_status | number | HTTP status of /.well-known/openid-configuration | W or N: from where the control plane runs
 oidc.error | word | class of the failure where there was no answer, or a page (block_page) | the same
 oidc.issuer_in_document | url | its `issuer`, as it is | the same
 oidc.jwks_status | number | HTTP status of its jwks_uri | the same
-oidc.jwks_host | host | host of it | the same
+oidc.jwks_host | host | host of it, HOST or HOST:PORT where that is not 443 | the same
 oidc.signing_algs[] | word=not judged | id_token_signing_alg_values_supported | the same
 oidc.authorization_endpoint | url=not judged | its `authorization_endpoint` | W
 oidc.authorization_endpoint_from_pod | number=not tried | HTTP status from a pod, 0 where there was no answer | N
@@ -57,7 +57,7 @@ certificates.bundle.parses | flag | ca_bundle can be read | C
 certificates.bundle.has_authority | flag | it holds an authority | C
 certificates.bundle.days_left | number | days until the first authority that is needed ends | C
 certificates.bundle.expired[] | message=none | subjects in it that have ended | C
-certificates.bundle.covers.<host> | flag=not tried | it vouches for that host | W or N: handshake with it alone
+certificates.bundle.covers.<host> | flag=not tried | whoever trusts it beside the known authorities trusts that host | W: handshake
 certificates.secrets[].name | name | a TLS Secret that the configuration names | A: the Secret, if we may
 certificates.secrets[].days_left | number | days until it ends | A: the same
 certificates.secrets[].chain_complete | flag | intermediates are there | A: the same
@@ -66,8 +66,8 @@ certificates.secrets[].covers_host | flag | it names the host it is for, wildcar
 ingress.classes[].name | name | an IngressClass | A: ingressclasses
 ingress.classes[].controller | name | its controller | A: the same
 ingress.classes[].default | flag | it is the default | A: the same
-ingress.classes[].endpoints | number | ready pods behind that controller | A: endpoints
-ingress.nonce | word | ok where a request by the public name came back with our nonce, else class of the failure | N: request to the public name
-ingress.wildcard_dns | flag | any name below the public host resolves | N
-ingress.load_balancer | word | address, pending or none | A: the controller's Service
+ingress.classes[].endpoints | number | ready pods behind that controller | A: deployments and daemonsets that say so by their flags, or are known to be it
+ingress.nonce | word | ok where a request by the public name came back to a probe, else class of the failure, or the status with which somebody else answers | N: by an Ingress of the run; unknown where no controller takes that up
+ingress.wildcard_dns | flag | any name below the public host resolves | N: a name that nobody set up by itself
+ingress.load_balancer | word | address, pending or none | A: the Service of the controller of the class in the configuration
 """

@@ -9,7 +9,7 @@ storage_classes[].default | flag | the default by either annotation | A: the sam
 storage_classes[].annotations.<key> | word=no such annotation | its annotations | A: the same
 storage_classes[].created | time | when it was made | A: the same
 csi_nodes.<node>[] | name | CSI drivers that the node lists | A: csinodes
-csi_plugin_pods.<node> | word | pod of the shared class's driver there: running, none, or its state | A: pods of the driver's daemonset
+csi_plugin_pods.<node> | word | pod of the shared class's driver there: running, none, or its state | A: pods of the daemonset with a socket in a folder of the driver's name
 shared_volume_trial.access_modes[] | word | modes asked for | N: our claim, or the one given
 shared_volume_trial.claim_created | flag | the API took the claim | A
 shared_volume_trial.claim_phase | word | Pending, Bound, Lost | A
@@ -33,7 +33,7 @@ system_volume_trial.pod_ran | flag | a pod with it started | A
 system_volume_trial.wrote | flag | it wrote | N
 system_volume_trial.write_error | message | why it could not | N
 system_volume_trial.node_bound | flag | the volume has affinity to one node | A: the PersistentVolume
-system_volume_trial.moved | word | ok where it was attached on another node, else why not | N
+system_volume_trial.moved | word | ok where it was attached on another system node, else why not | N: in production, where the volume is not bound to a node
 registry.v2_status | number | HTTP status of /v2/ | N
 registry.error | word | class where there was no answer: dns, tcp, tls, timeout | N
 registry.scheme | word | http or https, as it answers | N
@@ -44,11 +44,11 @@ registry.manifest_from_probe_pod_with_ca_bundle | number | the same with ca_bund
 registry.tls_from_workstation_with_ca | word | ok, or verify_failed | W
 registry.ratelimit_remaining | number | pulls left | N: header
 registry.blob.status | number | HTTP status of one layer | N
-registry.blob.location_host | host | host it is redirected to | N
+registry.blob.location_host | host | host it is redirected to, HOST or HOST:PORT where that is not 443 | N
 registry.blob.follow | word | ok, or class of the failure at that host | N
 registry.blob.digest_ok | flag | what came has the digest | N
 registry.image_platforms.<image>[] | word | OS/ARCHITECTURE in the index of one of our images | N
-registry.mirror_has_product_images | flag | all our images are in the registry of the configuration | N: manifests by digest
+registry.mirror_has_product_images | flag | all our images are in the registry of the configuration, or in one of its mirrors | N: manifests, with the pull secret
 registry.mirror_has_probe_image | flag | the probe's too | N
 registry.mirror_missing[] | name | images that are not | N
 runtime_pull.<node> | message | ok, cached (it was there already, nothing was proven), or what the runtime said | R: kubelet pulls an unused digest with the pull secret

@@ -6,14 +6,14 @@ import numpy as np
 
 from fairlead.model import Action, PodStatus
 from fairlead.scheduling.ledger import group_pods
+from fairlead.scheduling.rules.moments import stale_at
 from fairlead.scheduling.rules.state import State
 from fairlead.scheduling.rules.turns import is_stale
 
 
 def evict_stale(state: State) -> None:
     """Evicts every active pod of each stale gang; a gang seen stale for the first time is stale since now."""
-    grace = state.policy.stale_grace
-    if grace < 0:
+    if state.policy.stale_grace < 0:
         return
     ledger = state.ledger
     status = state.snapshot.p.status
@@ -21,7 +21,7 @@ def evict_stale(state: State) -> None:
     for group in sorted(set(np.unique(state.snapshot.p.group[held]).tolist())):
         since = state.snapshot.groups[group].stale_since
         state.current = group
-        if state.now - (state.now if since is None else since) >= grace and is_stale(ledger, group):
+        if state.now >= stale_at(state.now if since is None else since, state.policy) and is_stale(ledger, group):
             for pod in group_pods(ledger, group):
                 if ledger.is_active(pod):
                     ledger.evict(pod)

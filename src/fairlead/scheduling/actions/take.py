@@ -10,7 +10,7 @@ import numpy as np
 from fairlead.model import Action, Code, PodStatus, Reason
 from fairlead.scheduling.actions.victims import Victims
 from fairlead.scheduling.ledger import NOWHERE, group_pods
-from fairlead.scheduling.rules.gates import fixed_reasons, reclaim_reasons
+from fairlead.scheduling.rules.gates import capacity_reasons, fixed_reasons, reclaim_reasons
 from fairlead.scheduling.rules.order import Leaf, Line
 from fairlead.scheduling.rules.reclaimable import Before, has_giver, is_reclaimable
 from fairlead.scheduling.rules.runtime import is_protected
@@ -142,35 +142,48 @@ def _within_runtime(state: State, group: int, action: Action, lost: list[Chunk])
 def _consolidate_gate(state: State, group: int, pods: list[int]) -> list[Reason]:
     if not state.ledger.preemptible[group]:
         return [Reason(code=Code.NO_GAIN, action=Action.CONSOLIDATE, wanted=len(pods))]
-    asked, left = amounts(state.wish, state.ledger, pods)[0], _free_gpus(state)
-    if _is_sized(state, pods) and asked > left:
+    if over := capacity_reasons(state, group, pods, Action.CONSOLIDATE):
+        return over  # whoever moves stays in its queue
+    asked, left = _least_gpus(state, pods), _free_gpus(state)
+    if asked > left:
         return [Reason(code=Code.NO_ROOM, action=Action.CONSOLIDATE, resource="gpu", wanted=asked, available=left)]
     return []
 
 
-def _is_sized(state: State, pods: list[int]) -> bool:
-    """Whether what the pods ask of GPUs is the same on every node: no part is asked by its memory."""
-    return all(not state.ledger.mib[state.ledger.klass[pod]] for pod in pods)
+def _least_gpus(state: State, pods: list[int]) -> int:
+    """Milli of GPUs that the pods take on whichever nodes; 0 where a part is asked by its memory and devices differ in size."""
+    ledger, n = state.ledger, state.snapshot.n
+    asked = amounts(state.wish, ledger, pods)[0]
+    by_memory = [ledger.klass[pod] for pod in pods if ledger.mib[ledger.klass[pod]]]
+    if not by_memory:
+        return asked
+    nodes = np.flatnonzero(n.usable & (n.gpu_memory_mib > 0)).tolist()
+    if len({ledger.memory[node] for node in nodes}) != 1:
+        return 0
+    parts = sum(ledger.part_on(klass, nodes[0])[0] * ledger.fraction[klass] for klass in by_memory)
+    return asked - sum(state.wish[klass][0] for klass in by_memory) + parts
 
 
 def _free_gpus(state: State) -> int:
-    """Milli that are free or being freed, in whole devices and parts: moving others makes no more."""
-    free = np.maximum(state.ledger.idle + state.ledger.releasing, 0)
+    """Milli that are free or being freed, in whole devices and parts, where anything may be placed: moving others makes no more."""
+    usable = state.snapshot.n.usable
+    free = np.maximum(state.ledger.idle[usable] + state.ledger.releasing[usable], 0)
     return int((free * state.placer.weights).sum()) + _free_parts(state)
 
 
 def _free_parts(state: State) -> int:
-    """Milli idle on shared devices that somebody stays on."""
+    """The same of shared devices that somebody stays on."""
     ledger = state.ledger
     count = len(ledger.device_node)
     live = (ledger.members[:count, 0] + ledger.members[:count, 2]) > 0
+    live &= state.snapshot.n.usable[ledger.device_at[:count]]
     return int((1000 - ledger.amounts[:count, 0, 0] - ledger.amounts[:count, 2, 0])[live].sum())
 
 
 def _reclaim_gate(state: State, group: int, pods: list[int]) -> list[Reason]:
     asked = amounts(state.wish, state.ledger, pods)
     reasons = reclaim_reasons(state, group, asked)
-    if not reasons and not has_giver(state, group, asked) and _is_sized(state, pods) and asked[0] > _free_gpus(state):
+    if not reasons and not has_giver(state, group, asked) and _least_gpus(state, pods) > _free_gpus(state):
         reasons = [Reason(code=Code.WOULD_STARVE, action=Action.RECLAIM, wanted=len(pods))]
     return reasons
 

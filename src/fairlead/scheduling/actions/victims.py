@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from fairlead.model import Action, PodStatus
-from fairlead.model.units import I64
+from fairlead.model.arrays import I64
 from fairlead.scheduling.ledger import NOWHERE, group_pods
 from fairlead.scheduling.rules.order import Leaf, VictimLine, victim_key
 from fairlead.scheduling.rules.runtime import is_protected, is_runtime_kept, may_be_victim

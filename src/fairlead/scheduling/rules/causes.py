@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fairlead.model import Action, Code, Reason
-from fairlead.model.units import Bit
+from fairlead.model.arrays import Bit
 from fairlead.scheduling.rules.placement import View
 from fairlead.scheduling.rules.state import State
 from fairlead.scheduling.rules.turns import may_start, pods_wanted

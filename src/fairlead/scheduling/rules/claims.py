@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fairlead.model import Claim, PodStatus
-from fairlead.model.feasible import is_gpu_class
-from fairlead.model.units import Bit
+from fairlead.model.arrays import Bit
+from fairlead.model.charges import is_gpu_class
 from fairlead.scheduling.rules.state import State
 
 MOST_USERS = 256

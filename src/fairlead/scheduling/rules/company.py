@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from fairlead.model import PodStatus, Snapshot, Term, meets, parse_selector
-from fairlead.model.units import I64, Bit
+from fairlead.model.arrays import I64, Bit
 from fairlead.scheduling.ledger import NOWHERE, Ledger
 
 Kind = tuple[int, str]

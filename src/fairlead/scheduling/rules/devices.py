@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fairlead.model import Placement
+from fairlead.model.arrays import F64, I64
 from fairlead.model.occupancy import FREEING, PROMISED, STAYS
-from fairlead.model.units import F64, I64
 from fairlead.scheduling.ledger import NOWHERE, Ledger
 
 WHOLE = -1

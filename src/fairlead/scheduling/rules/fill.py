@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from fairlead.model import Demand
-from fairlead.model.units import F64, I64
+from fairlead.model.arrays import F64, I64
 
 HORIZON: Final = 80
 """Requests looked ahead."""

@@ -23,7 +23,7 @@ def queue_key(tree: Tree, queue: int, job: Amounts3, taken: Amounts3, total: Amo
     held, fair = tree.allocated[queue], tree.fair[queue]
     after = (held[0] + job[0], held[1] + job[1], held[2] + job[2])
     deserved = tree.deserved[queue]
-    room = (tree.allocatable(queue, 0), tree.allocatable(queue, 1), tree.allocatable(queue, 2))
+    room = tree.room[queue]
     return (
         fair[0] < held[0] and fair[1] < held[1] and fair[2] < held[2],
         after[0] > deserved[0] or after[1] > deserved[1] or after[2] > deserved[2],
@@ -38,7 +38,7 @@ def comes_first(tree: Tree, left: tuple[QueueKey, int], right: tuple[QueueKey, i
     """Whether the left (key, queue) is served before the right one; rules 7 (smaller share to be had) and 8 (older) settle ties."""
     if left[0] != right[0]:
         return left[0] < right[0]
-    pairs = [(tree.allocatable(left[1], axis), tree.allocatable(right[1], axis)) for axis in (0, 1, 2)]
+    pairs = list(zip(tree.room[left[1]], tree.room[right[1]], strict=True))
     if any(mine != theirs for mine, theirs in pairs):
         if all(mine <= theirs for mine, theirs in pairs):
             return True

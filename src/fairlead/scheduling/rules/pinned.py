@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fairlead.model import Demand, Node, NodeRule, meets
-from fairlead.model.units import F64, I64, Bit
+from fairlead.model.arrays import F64, I64, Bit
 from fairlead.scheduling.rules.fill import MODEL_PRICE
 
 

@@ -8,10 +8,12 @@ from typing import Final
 import numpy as np
 
 from fairlead.model import Placement, Policy, Snapshot
-from fairlead.model.feasible import is_gpu_class, mig_charge, preferred_weight
+from fairlead.model.arrays import F64, I64, Bit
+from fairlead.model.charges import is_gpu_class, mig_charge
+from fairlead.model.feasible import preferred_weight
 from fairlead.model.occupancy import PROMISED, STAYS
-from fairlead.model.units import F64, I64, UNLIMITED, Bit
-from fairlead.scheduling.ledger import BOUND, PIPELINED, Ledger
+from fairlead.model.units import UNLIMITED
+from fairlead.scheduling.ledger import BOUND, PIPELINED, Ledger, Standing
 from fairlead.scheduling.rules.devices import pick_devices
 from fairlead.scheduling.rules.fill import FULL, PACKING, ROUNDING, SAFE, fill_of
 from fairlead.scheduling.rules.onenode import expected_fill
@@ -141,6 +143,8 @@ class View:
         self._by_numbers = how in ("fit", "dense") and not self.devices
         self._wanted: list[tuple[int, int]] = list(zip(self.columns.tolist(), self.request.tolist(), strict=True))
         self._seen, self._epoch = 0, -1
+        self._found: dict[Standing, int] = {}
+        """Score of a node by how it stands, which is all that the score depends on besides what never changes in a decision."""
 
     def refresh(self) -> None:
         """Follows the ledger: only the nodes it touched since, unless those are many."""
@@ -148,15 +152,34 @@ class View:
         if self._epoch == ledger.epoch and self._seen == len(ledger.touched):
             return
         changed = set(ledger.touched[self._seen :]) if self._epoch == ledger.epoch else None
-        if changed is not None and self._by_numbers and len(changed) <= FEW:
-            for row in changed:
-                self.score[row] = self._evaluate_one(row)
+        if changed is not None and len(changed) <= FEW:
+            self._refresh_few(changed)
         elif changed is not None and len(changed) * 4 < len(self.score):
             rows = np.array(sorted(changed), dtype=np.int64)
             self.score[rows] = self._evaluate(rows)
         else:
             self.score = self._evaluate(np.arange(len(self.score), dtype=np.int64))
         self._seen, self._epoch = len(ledger.touched), ledger.epoch
+
+    def _refresh_few(self, changed: set[int]) -> None:
+        """Searches try and take back: most nodes stand as they stood before, and what was found then is what would be found again."""
+        found, ledger = self._found, self._ledger
+        missing: dict[int, Standing] = {}
+        for row in changed:
+            standing = ledger.standing(row)
+            score = found.get(standing)
+            if score is None:
+                missing[row] = standing
+            else:
+                self.score[row] = score
+        for row, score in zip(missing, self._evaluate_few(list(missing)), strict=True):
+            self.score[row] = found[missing[row]] = score
+
+    def _evaluate_few(self, rows: list[int]) -> list[int]:
+        if self._by_numbers or not rows:
+            return [self._evaluate_one(row) for row in rows]
+        found: list[int] = self._evaluate(np.array(rows, dtype=np.int64)).tolist()
+        return found
 
     def room(self, free: I64) -> I64:
         """[N] pods of a class without fractions that fit into this free amount [N,R], 0 where infeasible."""

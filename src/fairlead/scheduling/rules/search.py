@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from fairlead.model import Action, Code, Reason
-from fairlead.model.units import I64
+from fairlead.model.arrays import I64
 from fairlead.scheduling.ledger import NOWHERE, Ledger
 from fairlead.scheduling.rules.assembly import place_turn
 from fairlead.scheduling.rules.devices import may_return
@@ -45,6 +45,8 @@ class Search:
         self._turn = pods_wanted(state.ledger, group, simulated=True)
         self._probes = 0
         self._over: list[Reason] = []
+        self._verdicts: dict[tuple[Chunk, ...], bool | None] = {}
+        """What came of sets of victims. One that is met again, in a longer prefix, meets the ledger as it was: each try is taken back."""
 
     def find(self, is_valid: Validator) -> list[Reason]:
         """Empty when solved; else why not."""
@@ -186,7 +188,7 @@ class Search:
             if not chosen or pods in tried:
                 continue
             tried.add(pods)
-            verdict = self._try(chosen, is_valid)
+            verdict = self._verdict(tuple(chosen), is_valid)
             if verdict is not None:
                 return verdict
             if self._probes >= self.state.policy.max_probes:
@@ -225,6 +227,12 @@ class Search:
                 groups.add(chunk[0])
         ledger.rollback(mark)
         return needed[::-1]
+
+    def _verdict(self, chosen: tuple[Chunk, ...], is_valid: Validator) -> bool | None:
+        """The same as `_try`, tried once."""
+        if chosen not in self._verdicts:
+            self._verdicts[chosen] = self._try(list(chosen), is_valid)
+        return self._verdicts[chosen]
 
     def _try(self, chosen: list[Chunk], is_valid: Validator) -> bool | None:
         """None = the group did not get its place; else the validator's verdict. The ledger keeps what is valid."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fairlead.model.units import F64, I32, I64, Bit
+from fairlead.model.arrays import F64, I32, I64, Bit
 from fairlead.scheduling.ledger import Ledger, group_pods
 from fairlead.scheduling.rules.state import State
 

@@ -80,7 +80,7 @@ def create_app(context: Context) -> FastAPI:
         app.add_middleware(Notices, notice=lambda: shortage(file.parent))
     problems.install(app)
     for routes in (access, accounts, sign_in, clusters, organisation, workloads, live, standing, agent, polling):
-        app.include_router(routes.router)
+        app.router.routes.extend(routes.router.routes)  # `include_router` would build each of them a second time
     health.install(app)
     web.install(app, context.config.web_folder)
     return app

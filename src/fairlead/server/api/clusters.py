@@ -35,6 +35,13 @@ async def get_cluster(cluster_id: str, context: Ctx, who: Who) -> rest.Cluster:
     return cluster_views.cluster(found, clusters.standing(context, found))
 
 
+@router.post("/clusters/{cluster_id}/secret", status_code=201)
+async def renew_secret(cluster_id: str, context: Ctx, who: Who) -> rest.Cluster:
+    """A new secret of the cluster's agent, shown this once; the one before is no good any more."""
+    found, secret = await clusters.renew_secret(context, who, cluster_id)
+    return cluster_views.cluster(found, clusters.standing(context, found), secret)
+
+
 @router.get("/node-pools")
 async def list_node_pools(context: Ctx, who: Who, filter_by: FilterBy = None) -> rest.NodePools:
     """The node pools of the clusters the caller may see."""

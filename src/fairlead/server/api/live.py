@@ -85,15 +85,19 @@ async def logs(workload_id: str, context: Ctx, who: Who, asked: Annotated[rest.L
 
 
 @router.post("/nodes/{name}/cordon", status_code=204)
-async def cordon(name: str, context: Ctx, who: Who) -> None:
+async def cordon(
+    name: str, context: Ctx, who: Who, cluster_id: Annotated[str | None, Query(alias="clusterId")] = None
+) -> None:
     """Lets a node take no new work; what runs there goes on."""
-    await nodes.set_schedulable(context, who, name, schedulable=False)
+    await nodes.set_schedulable(context, who, name, schedulable=False, cluster=cluster_id)
 
 
 @router.post("/nodes/{name}/uncordon", status_code=204)
-async def uncordon(name: str, context: Ctx, who: Who) -> None:
+async def uncordon(
+    name: str, context: Ctx, who: Who, cluster_id: Annotated[str | None, Query(alias="clusterId")] = None
+) -> None:
     """Lets a node take work again."""
-    await nodes.set_schedulable(context, who, name, schedulable=True)
+    await nodes.set_schedulable(context, who, name, schedulable=True, cluster=cluster_id)
 
 
 @router.get("/watch")

@@ -137,25 +137,40 @@ async def _units(context: Ctx, who: Who, what: str, search: str | None, filter_b
     return kept(units, filter_by, fields, plural)
 
 
-async def _queues(context: Ctx, who: Who, kind: str) -> dict[str, list[QueueRow]]:
-    found: dict[str, list[QueueRow]] = defaultdict(list)
-    for _, row in await clusters.list_queues(context, who):
+async def _queues(context: Ctx, who: Who, kind: str) -> dict[tuple[str, str], list[QueueRow]]:
+    """By cluster and name: clusters may have departments and projects of the same names."""
+    found: dict[tuple[str, str], list[QueueRow]] = defaultdict(list)
+    for cluster, row in await clusters.list_queues(context, who):
         if row.kind == kind:
-            found[row.name].append(row)
+            found[cluster, row.name].append(row)
     return found
 
 
-async def _pool_ids(context: Ctx, who: Who) -> dict[str, str]:
-    return {p.name: p.id for p in await organisation.list_units(context, who, "node-pool")}
+async def _pool_ids(context: Ctx, who: Who) -> dict[str, dict[str, str]]:
+    """Name -> id of each cluster's node pools."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for pool in await organisation.list_units(context, who, "node-pool"):
+        found[pool.cluster_id][pool.name] = pool.id
+    return found
 
 
 async def _department_view(context: Ctx, who: Who) -> Callable[[OrgUnit], rest.Department]:
     projects = await organisation.list_units(context, who, "project")
     queues, pools = await _queues(context, who, "department"), await _pool_ids(context, who)
-    return lambda u: views.department(u, [p for p in projects if p.department_id == u.id], queues, pools)
+
+    def show(u: OrgUnit) -> rest.Department:
+        children = [p for p in projects if p.department_id == u.id]
+        return views.department(u, children, queues.get((u.cluster_id, u.name), []), pools[u.cluster_id])
+
+    return show
 
 
 async def _project_view(context: Ctx, who: Who) -> Callable[[OrgUnit], rest.Project]:
     departments = {d.id: d for d in await organisation.list_units(context, who, "department")}
     queues, pools = await _queues(context, who, "project"), await _pool_ids(context, who)
-    return lambda u: views.project(u, departments.get(u.department_id), queues, pools)
+
+    def show(u: OrgUnit) -> rest.Project:
+        use = queues.get((u.cluster_id, u.name), [])
+        return views.project(u, departments.get(u.department_id), use, pools[u.cluster_id])
+
+    return show

@@ -222,9 +222,9 @@ class _Conditions(TypedDict):
 
 async def _conditions(context: Ctx, who: Who, texts: list[str] | None) -> _Conditions:
     filters = parsed(texts, (*_COLUMNS, *(f for f in _OF_PROJECTS if f not in _COLUMNS)), "Workloads")
-    equal = [
-        ("kind", tuple(k for k, shown in views.TYPES.items() if f.holds(shown))) for f in filters if f.field == "type"
-    ]
+    types = [f for f in filters if f.field == "type"]
+    there = await workloads.kinds(context) if types else ()
+    equal = [("kind", tuple(k for k in there if f.holds(views.TYPES.get(k, k)))) for f in types]
     units = [f for f in filters if f.field in _OF_PROJECTS]
     if units:
         projects = await organisation.list_units(context, who, "project")

@@ -31,7 +31,7 @@ async def add_cluster(c: AsyncConnection, **values: Any) -> None:
 
 
 async def set_cluster(c: AsyncConnection, cluster_id: str, **values: Any) -> None:
-    """Overwrites what the cluster itself reports (last word wins: one agent leads at a time)."""
+    """Overwrites what the cluster itself reports (last word wins: one agent leads at a time), or its secret."""
     await c.execute(update(t.cluster).where(t.cluster.c.id == cluster_id).values(**values))
 
 

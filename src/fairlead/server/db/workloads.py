@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Select, Table, and_, delete, func, insert, not_, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Executable,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -146,14 +162,10 @@ async def observe_workload(c: AsyncConnection, cluster_id: str, workload_id: str
 
 async def ended(c: AsyncConnection, cluster_id: str, ids: Iterable[str]) -> tuple[Workload, ...]:
     """Those of these workloads of a cluster that are taken for gone, and whose name nobody else has since."""
-    newer = _w.alias()
-    named = select(newer.c.id).where(
-        newer.c.project_id == _w.c.project_id, newer.c.name == _w.c.name, newer.c.deleted == 0
-    )
     found: list[Workload] = []
     for part in _parts(ids):
-        gone = select(_w).where(_w.c.cluster_id == cluster_id, _w.c.id.in_(part), _w.c.deleted > 0, ~named.exists())
-        found += [record(Workload, row) for row in await c.execute(gone)]
+        rows = await c.execute(_ended(), {"cluster": cluster_id, "ids": part})
+        found += [record(Workload, row) for row in rows]
     return tuple(found)
 
 
@@ -225,6 +237,11 @@ async def remove_queues(
     return tuple(gone)
 
 
+async def kinds(c: AsyncConnection) -> tuple[str, ...]:
+    """Kinds of object that there are or were."""
+    return tuple((await c.execute(select(_w.c.kind).distinct())).scalars())
+
+
 def _scoped(query: Select[Any], scope: Scope) -> Select[Any]:
     return query if scope.projects is None else query.where(_w.c.project_id.in_(scope.projects))
 
@@ -257,14 +274,30 @@ _CONDITIONS: Final[Mapping[str, Callable[[Any, Any], ColumnElement[bool]]]] = {
 }
 
 
-async def _put(c: AsyncConnection, table: Any, rows: Sequence[dict[str, Any]], keys: tuple[str, ...]) -> None:
-    if not rows:
-        return
-    dialect = sqlite if c.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table)
-    others = {column: statement.excluded[column] for column in rows[0] if column not in keys}
+@cache
+def _ended() -> Select[Any]:
+    """Made once: each report of an agent asks it, and to write it takes longer than to ask it."""
+    newer = _w.alias()
+    named = select(newer.c.id).where(
+        newer.c.project_id == _w.c.project_id, newer.c.name == _w.c.name, newer.c.deleted == 0
+    )
+    mine = (_w.c.cluster_id == bindparam("cluster"), _w.c.id.in_(bindparam("ids", expanding=True)))
+    return select(_w).where(*mine, _w.c.deleted > 0, ~named.exists())
+
+
+async def _put(c: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]], keys: tuple[str, ...]) -> None:
+    if rows:
+        await c.execute(_replacing(c.dialect.name, table, tuple(rows[0]), keys), list(rows))
+
+
+@cache
+def _replacing(dialect: str, table: Table, columns: tuple[str, ...], keys: tuple[str, ...]) -> Executable:
+    """Inserts rows, or replaces those of the same cluster; made once, as `_ended` is."""
+    statement: Any = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    others = {column: statement.excluded[column] for column in columns if column not in keys}
     mine = table.c.cluster_id == statement.excluded.cluster_id
-    await c.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=others, where=mine), list(rows))
+    made: Executable = statement.on_conflict_do_update(index_elements=list(keys), set_=others, where=mine)
+    return made
 
 
 async def _present(

@@ -63,7 +63,7 @@ async def key_login(context: Context, client_id: str, client_secret: str) -> Use
     async with context.database.read() as c:
         key = await accounts.access_key_by_client(c, client_id)
         user = await accounts.user_by_id(c, key.user_id) if key else None
-    if not await secrets.matches(key.secret_hash if key else None, client_secret) or user is None:
+    if not await secrets.is_token(key.secret_hash if key else None, client_secret) or user is None:
         raise Denied("The client id or the client secret is wrong.", code="wrong-key")
     return user
 
@@ -199,7 +199,7 @@ async def create_access_key(context: Context, principal: Principal, name: str) -
         id=str(uuid.uuid4()),
         name=name,
         client_id=f"{name}-{uuid.uuid4().hex[:8]}".replace("_", "-"),
-        secret_hash=await secrets.hash_secret(secret),
+        secret_hash=secrets.token_hash(secret),
         user_id=principal.user_id,
         created=context.now(),
     )

@@ -36,7 +36,10 @@ async def admit(context: Context, cluster_id: str, secret: str) -> Cluster:
     """
     async with context.database.read() as c:
         cluster = await clusters.cluster_by_id(c, cluster_id)
-    if not await secrets.matches(cluster.secret_hash if cluster else None, secret) or cluster is None:
+    if not await secrets.is_token(cluster.secret_hash if cluster else None, secret) or cluster is None:
+        if cluster is not None:
+            hint = f"`fairlead cluster secret {cluster.name}` gives out a new one."
+            context.agents.refuse(cluster_id, Denied("Its secret is wrong.", hint=hint, code="secret-wrong"))
         raise Denied("The cluster id or its secret is wrong.", code="cluster-denied")
     return cluster
 
@@ -51,11 +54,13 @@ async def hello(context: Context, cluster_id: str, frame: Hello) -> None:
         if cluster is None or frame.cluster != cluster_id:
             raise Denied("This connection was opened for another cluster.", code="cluster-denied")
         if cluster.kube_uid and cluster.kube_uid != frame.kube_uid:
-            raise Denied(
+            cloned = Denied(
                 f"The secret of {cluster.name!r} is used by a second Kubernetes cluster.",
                 hint="Each cluster has its own id and secret: create one for this cluster and install with that.",
                 code="cluster-cloned",
             )
+            context.agents.refuse(cluster_id, cloned)
+            raise cloned
         await clusters.set_cluster(
             c,
             cluster_id,

@@ -46,7 +46,6 @@ async def create_cluster(
     principal.require("create", "clusters")
     cluster_id = cluster_id or str(uuid.uuid4())
     secret = secret or secrets.new_secret()
-    hashed = await secrets.hash_secret(secret)
     async with context.database.write() as c:
         if any(known.name == name for known in await clusters.clusters(c, EVERYTHING)):
             raise Conflict(f"A cluster named {name!r} exists already.", hint="Choose another name.", code="name-taken")
@@ -54,7 +53,7 @@ async def create_cluster(
             c,
             id=cluster_id,
             name=name,
-            secret_hash=hashed,
+            secret_hash=secrets.token_hash(secret),
             created=context.now(),
             created_by=principal.username,
         )
@@ -63,10 +62,26 @@ async def create_cluster(
     return await get_cluster(context, principal, cluster_id), secret
 
 
+async def renew_secret(context: Context, principal: Principal, cluster_id: str) -> tuple[Cluster, str]:
+    """The cluster and a new secret of its agent, which is not kept; the one before lets nobody connect any more.
+
+    Raises: NotFound.
+    """
+    scope = principal.require("update", "clusters")
+    found, secret = await get_cluster(context, principal, cluster_id), secrets.new_secret()
+    if not scope.holds("clusters", cluster_id):
+        raise NotFound(f"There is no cluster {cluster_id!r}.", code="cluster-not-found")
+    async with context.database.write() as c:
+        await clusters.set_cluster(c, cluster_id, secret_hash=secrets.token_hash(secret))
+        await record_event(context, c, principal, "update", ("cluster", cluster_id, found.name))
+    return found, secret
+
+
 def standing(context: Context, cluster: Cluster) -> Standing:
     """How it stands: its connection, and what it says of itself."""
     heard = context.now() - cluster.last_seen <= context.config.offline_after_seconds
-    return standing_of(cluster, is_there=heard or context.agents.is_connected(cluster.id))
+    is_there = heard or context.agents.is_connected(cluster.id)
+    return standing_of(cluster, is_there=is_there, refused=context.agents.refused(cluster.id))
 
 
 async def list_nodes(context: Context, principal: Principal) -> tuple[tuple[str, float, NodeRow], ...]:

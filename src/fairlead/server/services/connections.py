@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from fairlead.runtime.errors import FairleadError
 from fairlead.wire.agent import Open
 
 
@@ -24,6 +25,15 @@ class Agents:
 
     def __init__(self) -> None:
         self._lines: dict[str, Line] = {}
+        self._refused: dict[str, FairleadError] = {}
+
+    def refuse(self, cluster_id: str, error: FairleadError) -> None:
+        """Remembers why somebody who came as that cluster, which there is, was turned away."""
+        self._refused[cluster_id] = error
+
+    def refused(self, cluster_id: str) -> FairleadError | None:
+        """Why who came last as that cluster was turned away; None where nobody was since its agent connected."""
+        return self._refused.get(cluster_id)
 
     def is_connected(self, cluster_id: str) -> bool:
         """Whether that cluster's agent is on the line."""
@@ -36,6 +46,7 @@ class Agents:
 
     def connect(self, cluster_id: str, connection: str = "") -> Line:
         """Registers a connection; the newest one of a cluster is the one that is woken."""
+        self._refused.pop(cluster_id, None)
         line = self._lines[cluster_id] = Line(connection)
         return line
 

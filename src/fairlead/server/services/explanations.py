@@ -44,6 +44,11 @@ def _running(w: Workload) -> str:
     return f"{w.name} runs{since} on {', '.join(w.nodes) or 'its node'}."
 
 
+def _starting(w: Workload) -> str:
+    held_up = "" if w.phase_message.startswith("Starting on ") else f" {w.phase_message}"
+    return f"{w.name} has its place and is being started on {', '.join(w.nodes)}.{held_up}".rstrip(". ") + "."
+
+
 def _took(start: datetime | None, end: datetime | None) -> str:
     return f" after {(end - start).total_seconds():.0f} s" if start and end else ""
 
@@ -52,7 +57,8 @@ _SENTENCES: dict[str, Callable[[Workload], str]] = {
     "completed": _completed,
     "failed": _failed,
     "running": _running,
-    "initializing": lambda w: f"{w.name} has its place and is being started on {', '.join(w.nodes)}.",
+    "creating": lambda w: f"{w.name} has no pods yet. {w.phase_message}".rstrip(". ") + ".",
+    "initializing": _starting,
     "stopped": lambda w: f"{w.name} is suspended and waits for nothing; `fairlead resume {w.name}` starts it again.",
     "stopping": lambda w: f"{w.name} is being suspended.",
     "deleting": lambda w: f"{w.name} is being removed.",

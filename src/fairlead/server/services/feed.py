@@ -68,7 +68,8 @@ async def publish_workloads(context: Context, changed: Sequence[str]) -> None:
 
 
 async def publish_others(context: Context, cluster_id: str, changes: Changes) -> None:
-    """One event for each pod, node and queue of a report. Pods of a workload that is not this cluster's own are told to nobody.
+    """One event for each pod, node and queue of a report; the keys of nodes and queues begin with their cluster's id, for clusters may
+    have some of the same name. Pods of a workload that is not this cluster's own are told to nobody.
 
     With every field: what is left out in storage because it holds its default is missed by those who read events.
     """
@@ -78,14 +79,14 @@ async def publish_others(context: Context, cluster_id: str, changes: Changes) ->
         projects = await workloads.projects_of(c, cluster_id, workload_ids)
     for node in changes.nodes:
         view = views.node(cluster_id, context.now(), node).model_dump(mode="json", by_alias=True)
-        watch.publish("nodes", "upsert", node.name, ("clusters", cluster_id), view)
+        watch.publish("nodes", "upsert", f"{cluster_id}/{node.name}", ("clusters", cluster_id), view)
     for key in changes.gone_nodes:
-        watch.publish("nodes", "delete", key, ("clusters", cluster_id))
+        watch.publish("nodes", "delete", f"{cluster_id}/{key}", ("clusters", cluster_id))
     for queue in changes.queues:
-        owner = _queue_owner(cluster_id, queue.key)
-        watch.publish("queues", "upsert", queue.key, owner, msgspec.structs.asdict(queue))
+        row = msgspec.structs.asdict(queue) | {"cluster_id": cluster_id}
+        watch.publish("queues", "upsert", f"{cluster_id}/{queue.key}", _queue_owner(cluster_id, queue.key), row)
     for key in changes.gone_queues:
-        watch.publish("queues", "delete", key, _queue_owner(cluster_id, key))
+        watch.publish("queues", "delete", f"{cluster_id}/{key}", _queue_owner(cluster_id, key))
     for pod in changes.pods:
         if pod.workload in projects:
             watch.publish("pods", "upsert", pod.uid, ("projects", projects[pod.workload]), msgspec.structs.asdict(pod))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-
 from fairlead.preflight.check import Check
 from fairlead.preflight.checks import BY_CODE
+from fairlead.preflight.explain import meaning
 from fairlead.runtime.errors import NotFound
 from fairlead.server.auth.permissions import Principal
 
@@ -24,8 +22,4 @@ def finding(principal: Principal, code: str) -> tuple[Check, str, dict[str, str]
     principal.require("read", "clusters")
     if code not in BY_CODE:
         raise NotFound(f"There is no check {code!r}.", hint=f"Codes: {', '.join(BY_CODE)}.", code="check-not-found")
-    check = BY_CODE[code]
-    text, _, listed = (inspect.getdoc(check.judge) or "").partition("\n\n- ")
-    told = re.findall(r"^- ([\w, -]+): (.+(?:\n  .+)*)", f"- {listed}", re.M)
-    causes = {word: " ".join(meaning.split()) for words, meaning in told for word in words.split(", ")}
-    return check, " ".join(text.split()), causes
+    return BY_CODE[code], *meaning(BY_CODE[code])

@@ -25,6 +25,12 @@ KINDS: Mapping[str, type[Workload]] = {
 }
 """Path segment -> kind of object."""
 
+
+def is_ours(kind: str) -> bool:
+    """Whether the control plane makes and removes objects of that kind; others list what they make in the cluster."""
+    return any(kind == made.__name__ for made in KINDS.values())
+
+
 _LARGEST: Mapping[str, tuple[str, int, str]] = {
     "gpu_devices": ("spec.compute.gpuDevicesRequest", 1_024, "at most 1024 devices a pod"),
     "gpu_memory_mib": ("spec.compute.gpuMemoryRequest", 1 << 24, "at most 16Ti"),

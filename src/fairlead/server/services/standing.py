@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from fairlead.runtime.errors import FairleadError
 from fairlead.server.db import stored
 from fairlead.server.db.records import Cluster
 from fairlead.wire.agent import ClusterCondition, ClusterHealth
@@ -29,15 +30,11 @@ class Standing:
     since: float | None = None
 
 
-def standing(cluster: Cluster, *, is_there: bool) -> Standing:
-    """How it stands. `is_there`: its agent is on the line, or was heard just now."""
+def standing(cluster: Cluster, *, is_there: bool, refused: FairleadError | None = None) -> Standing:
+    """How it stands. `is_there`: its agent is on the line, or was heard just now; `refused`: why it was turned away last."""
     health = health_of(cluster)
-    if not cluster.last_seen:
-        message = "Its agent has not connected yet."
-        return Standing(state="WaitingToConnect", health=health, message=message, since=cluster.created)
-    if not is_there:
-        message = "Its agent is not heard; work in the cluster goes on."
-        return Standing(state="Disconnected", health=health, message=message, since=cluster.last_seen)
+    if not cluster.last_seen or not is_there:
+        return _away(cluster, health, refused)
     for type_, state in _BY_CONDITION:
         condition = next((each for each in health.conditions if each.type == type_), None)
         if condition is not None and condition.status == "False":
@@ -50,6 +47,20 @@ def health_of(cluster: Cluster) -> ClusterHealth:
     if cluster.health is None:
         return ClusterHealth()
     return stored.read(cluster.health, ClusterHealth, "cluster", cluster.id) or ClusterHealth()
+
+
+def _away(cluster: Cluster, health: ClusterHealth, refused: FairleadError | None) -> Standing:
+    state: State = "Disconnected" if cluster.last_seen else "WaitingToConnect"
+    said = f"Its agent is turned away. {refused}" if refused else ""
+    if cluster.last_seen:
+        said = f"{said or 'Its agent is not heard.'} Work in the cluster goes on."
+    return Standing(
+        state=state,
+        health=health,
+        message=said or "Its agent has not connected yet.",
+        reasons=(refused.code,) if refused else (),
+        since=cluster.last_seen or cluster.created,
+    )
 
 
 def _faulty(state: State, condition: ClusterCondition, health: ClusterHealth) -> Standing:

@@ -86,9 +86,10 @@ async def explain(context: Context, principal: Principal, workload_id: str) -> d
     """
     workload, names = await workloads.get(context, principal, workload_id)
     shown = views.workload(workload, names)
-    if (answer := settled(shown)) is not None:
+    is_taken = workload.observed is not None
+    if (is_taken or shown.phase != "Creating") and (answer := settled(shown)) is not None:
         return {**answer, "simulated": shown.simulated}
-    if workload.observed is None:
+    if not is_taken:
         raise Conflict(
             f"The cluster has not taken {workload.name!r} yet, so its scheduler knows nothing of it.",
             hint="Ask again in a moment; `fairlead status` tells whether the cluster is connected.",

@@ -167,29 +167,26 @@ def node_pool(record: OrgUnit, cluster_name: str, nodes: int) -> org.NodePool:
 
 
 def department(
-    record: OrgUnit, children: list[OrgUnit], queues: dict[str, list[QueueRow]], pool_ids: dict[str, str]
+    record: OrgUnit, children: list[OrgUnit], use: list[QueueRow], pool_ids: dict[str, str]
 ) -> org.Department:
-    """A department and its projects."""
+    """A department and its projects; `use`: its row in each node pool."""
     return org.Department(
-        **_unit_fields(record, queues, pool_ids),
+        **_unit_fields(record, use, pool_ids),
         children=[org.Parent(id=p.id, name=p.name, type="project") for p in children],
     )
 
 
-def project(
-    record: OrgUnit, department: OrgUnit | None, queues: dict[str, list[QueueRow]], pool_ids: dict[str, str]
-) -> org.Project:
-    """A project with its use per node pool."""
+def project(record: OrgUnit, department: OrgUnit | None, use: list[QueueRow], pool_ids: dict[str, str]) -> org.Project:
+    """A project with its use per node pool; `use`: its row in each."""
     return org.Project(
-        **_unit_fields(record, queues, pool_ids),
+        **_unit_fields(record, use, pool_ids),
         parent=org.Parent(id=department.id, name=department.name) if department else None,
         parent_id=record.department_id,
         requested_namespace=record.namespace,
     )
 
 
-def _unit_fields(record: OrgUnit, queues: dict[str, list[QueueRow]], pool_ids: dict[str, str]) -> dict[str, Any]:
-    use = queues.get(record.name, [])
+def _unit_fields(record: OrgUnit, use: list[QueueRow], pool_ids: dict[str, str]) -> dict[str, Any]:
     quota = quotas.quota_of(record)
     status = org.OrgUnitStatus(
         namespace=record.namespace or None,
@@ -326,7 +323,10 @@ def _workload_fields(record: Workload, names: Directory, row: WorkloadRow) -> di
         "allocated_resources": _allocated(row.allocated_gpu_milli / 1000, 0, 0),
         "current_node_pools": [row.pool] if row.pool else [],
         "requested_node_pools": list(asked.node_pools or ()),
-        "actions_support": {"delete": True, "suspend": phase not in FINISHED and record.object is not None},
+        "actions_support": {
+            "delete": specs.is_ours(record.kind),
+            "suspend": phase not in FINISHED and record.object is not None,
+        },
         "source": "Fairlead" if record.object is not None else "Kubernetes",
         "preemptible": row.preemptible,
         "distributed_framework": asked.distributed_framework,

@@ -162,12 +162,18 @@ async def set_suspended(context: Context, principal: Principal, workload_id: str
 async def delete(context: Context, principal: Principal, workload_id: str) -> Workload:
     """Asks the cluster to remove a workload; it is gone from lists when the cluster says so.
 
-    Raises: NotFound.
+    Raises: Conflict where it is of a kind that others keep; NotFound.
     """
     principal.require("delete", "workloads")
     async with context.database.write() as c:
         seen = await _existing(c, principal, workload_id)
         principal.require("delete", "workloads", project=seen.project_id)
+        if not specs.is_ours(seen.kind):
+            raise Conflict(
+                f"{seen.name!r} is a {seen.kind} that was made in the cluster.",
+                hint=f"Delete it there: `kubectl delete {seen.kind.lower()} {seen.name} -n {seen.namespace}`.",
+                code="foreign-workload",
+            )
         if seen.deleting or seen.deleted:
             return seen
         revision = await clusters.next_revision(c, seen.cluster_id)
@@ -179,6 +185,12 @@ async def delete(context: Context, principal: Principal, workload_id: str) -> Wo
     context.agents.wake(seen.cluster_id)
     await publish_workloads(context, [stored.id])
     return stored
+
+
+async def kinds(context: Context) -> tuple[str, ...]:
+    """Kinds of object that workloads are or were, those of others among them."""
+    async with context.database.read() as c:
+        return await workloads.kinds(c)
 
 
 def _pod(workload: Workload, uid: str, text: str) -> PodRow:
