@@ -240,7 +240,8 @@ def test_a_phone_gets_cards_and_a_menu(browser: Browser, many: Site) -> None:
         expect(first).to_contain_text(order[0])
         expect(first).to_contain_text("Failed")
         expect(first).to_contain_text("1 GPU")
-        assert {b["height"] for b in (c.bounding_box() for c in page.locator(".grow").all()) if b} == {100}
+        heights = page.locator(".grow").evaluate_all("rows => rows.map((row) => row.getBoundingClientRect().height)")
+        assert set(heights) == {100}
         walked = page.evaluate(WALK, 4000)
         assert walked["drawn"] <= 15
         page.evaluate("document.querySelector('.gbody').scrollTop = 450_000")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from textwrap import shorten
 from typing import Any, Final
@@ -35,6 +36,7 @@ _EVENTS_SECONDS: Final = 5.0
 """Between looks at events, while some probe is late."""
 _TOLD: Final = 100
 """Most that a line of progress quotes of a message: the finding has it whole. Units: characters."""
+_NO_PULL: Final = "image_pull_failed"
 REFUSED: Final = "refused"
 """Status of a probe whose pod the API server did not take."""
 _NO_SANDBOX: Final = "FailedCreatePodSandBox"
@@ -53,6 +55,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     settle: float = 3.0
     """Probes that are up wait so long for others to look together with."""
     look: float = 60.0
+    second_pull: float = 25.0
+    """A kubelet that has not read the pull secret yet asks without it, is refused, and asks again some 10 s later: what fails until
+    then proves nothing of the secret."""
     poll: float = 1.0
 
 
@@ -229,7 +234,7 @@ class Probes:
                 waits = state.get("waiting") or {}
                 if "running" in state or "terminated" in state:
                     return "ok"
-                if _in_vain(waits):
+                if _in_vain(waits) and not self._is_pulled_again(living):
                     return str(waits.get("message") or waits["reason"])
             if self._clock.monotonic() >= end:
                 return "timeout"
@@ -251,12 +256,20 @@ class Probes:
             event, message = self._events.get(living.name, ("", ""))
             late = now - living.since >= (self._limits.late if event == _NO_SANDBOX else self._limits.start)
             state = _hopeless(living.document) or ("not_started" if late else "")
+            if state == _NO_PULL and self._is_pulled_again(living):
+                continue
             if state and not living.address:
                 del self._living[living.node]
                 seen = _so_far(living.document)
-                found = replace(seen, state=state, event=event, message=message or seen.message)
+                own = "" if _ECHO.fullmatch(seen.message) else seen.message
+                found = replace(seen, state=state, event=event, message=own or message or seen.message)
                 self.results[living.node] = found
                 self._tell(f"{living.node}: {_in_words(found)}")
+
+    def _is_pulled_again(self, living: _Living) -> bool:
+        """Whether a pull that failed may be one that its node made without the pull secret."""
+        young = self._clock.monotonic() - living.since < self._limits.second_pull
+        return young and bool(self._place.pull_secret)
 
     def _progress(self, total: int) -> None:
         waits = next((each for each in self._living.values() if not each.address), None)
@@ -275,15 +288,25 @@ class Probes:
 
 
 async def events_of(api: Api, namespace: str, name: str = "", *, warnings: bool = True) -> dict[str, tuple[str, str]]:
-    """Name of an object -> (reason, message) of its last event. `name`: of one object alone; `warnings`: of those alone."""
-    last: dict[str, tuple[str, str, str]] = {}
+    """Name of an object -> (reason, message) of its last event that tells a cause. `name`: of it alone; `warnings`: of those alone."""
+    last: dict[str, tuple[bool, str, str, str]] = {}
     chosen = f"involvedObject.name={name}" if name else ""
     for event in await api.list("v1", "events", namespace, fields=chosen):
-        about = (event.get("involvedObject") or {}).get("name", "")
+        about, reason = (event.get("involvedObject") or {}).get("name", ""), str(event.get("reason", ""))
+        if reason in _BESIDE or (event.get("type") == "Normal" and warnings):
+            continue
         when = str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"))
-        if (event.get("type") != "Normal" or not warnings) and when >= last.get(about, ("",))[0]:
-            last[about] = (when, str(event.get("reason", "")), str(event.get("message", "")))
-    return {about: found[1:] for about, found in last.items()}
+        said = str(event.get("message", ""))
+        told = (_ECHO.fullmatch(said) is None, when, reason, said)
+        if told[:2] >= last.get(about, (False, ""))[:2]:
+            last[about] = told
+    return {about: found[2:] for about, found in last.items()}
+
+
+_BESIDE: Final = frozenset(("MissingClusterDNS", "DNSConfigForming", "CheckLimitsForResolvConf"))
+"""Reasons of warnings that hold nothing up: the kubelet gives them for every pod of its node."""
+_ECHO: Final = re.compile(r'Error: \w+|Back-off pulling image "[^"]*"')
+"""What follows a failure and says nothing of its cause."""
 
 
 async def _lines(output: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
@@ -317,7 +340,7 @@ def _hopeless(pod: Document) -> str:
 def _in_vain(waits: Document) -> str:
     """What becomes of a probe that waits like that; empty where it may start yet."""
     if waits.get("reason") in NO_IMAGE:
-        return "image_pull_failed"
+        return _NO_PULL
     return "not_started" if waits.get("reason") in NO_START | {"CrashLoopBackOff"} else ""
 
 
