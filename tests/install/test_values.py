@@ -24,6 +24,7 @@ WHOLE: dict[str, Any] = {
     "openshift": "on",
     "create_namespaces": False,
     "podSecurityPolicy": "off",
+    "queue_definitions": "adopt",
     "control_plane": {
         "url": "https://fairlead.example.com",
         "cluster": "7d9c",
@@ -133,6 +134,13 @@ def test_the_runtime_class_that_a_pod_needed_for_its_gpu_is_the_agents_and_that_
     assert values_of(Config(), node("nvidia"))["gpu"] == {"runtimeClass": "nvidia"}
     assert "runtimeClassName" not in values_of(Config(), node(None))["node"]
     assert values_of(Config(), node(None))["gpu"] == {}
+
+
+@pytest.mark.parametrize("said", ["", "coexist", "stop"])
+def test_pods_of_other_schedulers_are_placed_where_their_work_is_taken_over_alone(said: str) -> None:
+    assert "schedulerNames" not in values_of(config_of({"queue_definitions": said}), INSIDE)
+    adopted = values_of(config_of({"queue_definitions": "adopt"}), INSIDE)["schedulerNames"]
+    assert adopted == ["fairlead", "kai-scheduler", "runai-scheduler"]
 
 
 def test_what_is_kept_in_the_cluster_is_what_was_chosen_and_every_risk_taken() -> None:

@@ -14,8 +14,9 @@ from typing import Any, Final
 import click
 import msgspec
 
-from fairlead.preflight.gather import files
+from fairlead.preflight.gather import files, keeper
 from fairlead.preflight.gather.look import ORDERS, answering, encoded, look
+from fairlead.runtime.settings import environment
 
 _LAST_WORDS = Path("/dev/termination-log")
 
@@ -40,6 +41,14 @@ def serve() -> None:
 def idle() -> None:
     """Do nothing: that it started is the answer."""
     time.sleep(3600)
+
+
+@probe.command()
+@click.argument("namespace")
+@click.option("--after", default=300.0, help="Seconds from now.")
+def keep(namespace: str, after: float) -> None:
+    """Have a namespace deleted, should whoever made it not have done so until then."""
+    keeper.keep(namespace, after, environment())
 
 
 @probe.command("look")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -15,6 +15,9 @@ from fairlead.runtime.errors import Invalid
 
 Values = dict[str, Any]
 
+_ADOPTED: Final = ("fairlead", "kai-scheduler", "runai-scheduler")
+"""Schedulers that pods name which are placed by us where the work of others is taken over."""
+
 
 def values_of(config: Config, facts: Facts, ca: str = "") -> Values:
     """The values. `ca`: the authorities that `ca_bundle` names, PEM.
@@ -24,6 +27,7 @@ def values_of(config: Config, facts: Facts, ca: str = "") -> Values:
     _refuse_lost_credentials(config)
     return {
         "image": _image(config),
+        **({"schedulerNames": list(_ADOPTED)} if config.queue_definitions == "adopt" else {}),
         "systemNodes": {"label": config.system_nodes.label, "required": config.production},
         "podSecurityPolicy": {"enabled": _switch(config.pod_security_policy)},
         "openshift": {"enabled": is_openshift(config, facts)},

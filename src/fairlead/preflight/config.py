@@ -316,7 +316,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = field(default="auto", name="podSecurityPolicy")
     queue_definitions: Annotated[
         Literal["", "adopt", "stop", "coexist"],
-        _key("What to do where others brought the kinds of scheduling.run.ai.", checks="leftovers"),
+        _key(
+            "What to do where others brought the kinds of scheduling.run.ai. adopt: pods that name kai-scheduler or runai-scheduler are "
+            "placed by us too; stop what placed them. coexist: each places the pods that name it. stop: nothing is installed.",
+            value="schedulerNames",
+            checks="leftovers",
+        ),
     ] = ""
     control_plane: ControlPlane = ControlPlane()
     registry: Registry = Registry()

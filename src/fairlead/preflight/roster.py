@@ -13,6 +13,12 @@ _VIRTUAL_LABELS: Final = {
     "kubernetes.io/role": "agent-virtual",
     "eks.amazonaws.com/compute-type": "fargate",
 }
+CONTROL_PLANE: Final = (
+    "node-role.kubernetes.io/control-plane",
+    "node-role.kubernetes.io/master",
+    "node-role.kubernetes.io/controlplane",
+)
+"""Labels and taints of control-plane nodes: the first from 1.20, the second until 1.23, the third of RKE."""
 CORDON: Final = "node.kubernetes.io/unschedulable"
 
 
@@ -54,6 +60,11 @@ def is_virtual(node: Facts) -> bool:
     if (told := node.maybe_flag("virtual")) is not None:
         return told
     return any(node.maybe_text("labels", key) == value for key, value in _VIRTUAL_LABELS.items())
+
+
+def is_control_plane(node: Facts) -> bool:
+    """Whether a label says that it runs the API server."""
+    return any(label in CONTROL_PLANE for label in node.maybe_keys("labels"))
 
 
 def is_cordoned(node: Facts) -> bool:

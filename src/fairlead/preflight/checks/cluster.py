@@ -281,7 +281,9 @@ def _beside(facts: Facts, config: Config) -> Finding | None:
         return warned(
             f"runs beside: {listed(running)}",
             "beside",
-            "See that no pod names both schedulers, or stop the other",
+            "Stop it: with queue_definitions adopt both would place its pods"
+            if config.queue_definitions == "adopt"
+            else "See that no pod names both schedulers, or stop the other",
             Who.YOU,
         )
     if owner in ("none", "fairlead") or chosen:

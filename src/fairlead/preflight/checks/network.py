@@ -165,9 +165,9 @@ def _but(stream: Facts, host: str, config: Config) -> Finding | None:
 
 
 def _no_stream(opened: str, host: str, facts: Facts, config: Config) -> Finding:
-    said, health = (
-        facts.maybe_text("control_plane", "stream_error"),
-        facts.maybe_number("egress", "control-plane", "get_health"),
+    said = facts.maybe_text("control_plane", "stream_error")
+    health = facts.maybe_number("control_plane", "health") or facts.maybe_number(
+        "egress", "control-plane", "get_health"
     )
     alpn = facts.maybe_text("egress", "control-plane", "alpn")
     seen = "the agent's connection does not open" if opened == "failed" else f"the agent's connection: {opened}"
@@ -176,6 +176,9 @@ def _no_stream(opened: str, host: str, facts: Facts, config: Config) -> Finding:
         seen += "; pages can be fetched, so something on the way does not let it through" + (
             f" (it agrees on {alpn})" if alpn else ""
         )
+    elif health is not None:
+        remedy = f"Look at the log of {host} for why it answers so: it is reached"
+        return failed(f"{seen}; its health document is answered with {health:g}", "stream", remedy, Who.YOU)
     return failed(seen, "stream" if opened == "failed" else "cut", _let_it_stay(host, config), Who.NETWORK)
 
 

@@ -22,14 +22,15 @@ from fairlead.preflight.check import (
 )
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
-from fairlead.preflight.roster import is_virtual, node_of, nodes_by_name, roster, why_left_out
-
-CONTROL_PLANE: Final = (
-    "node-role.kubernetes.io/control-plane",
-    "node-role.kubernetes.io/master",
-    "node-role.kubernetes.io/controlplane",
+from fairlead.preflight.roster import (
+    CONTROL_PLANE,
+    is_control_plane,
+    is_virtual,
+    node_of,
+    nodes_by_name,
+    roster,
+    why_left_out,
 )
-"""Labels and taints of control-plane nodes: the first from 1.20, the second until 1.23, the third of RKE."""
 
 
 def node_health(facts: Facts, config: Config) -> Finding:
@@ -121,8 +122,10 @@ def control_plane_nodes(facts: Facts, config: Config) -> Finding:
     nodes = nodes_by_name(facts)
     if not nodes:
         return unknown("the cluster has no node")
-    ours = {name: node for name, node in nodes.items() if set(node.keys("labels")).intersection(CONTROL_PLANE)}
+    ours = {name: node for name, node in nodes.items() if is_control_plane(node)}
     if not ours:
+        for node in nodes.values():
+            node.need("labels")
         return _managed(nodes)
     return by_node(Roster(tuple(sorted(ours))), lambda name: _kept_free(ours[name]))
 
@@ -132,7 +135,8 @@ def _managed(nodes: Mapping[str, Facts]) -> Finding:
         return passed("no node has a control-plane role: the provider runs it, apart from the workers")
     return unknown(
         "no node has a control-plane role, and no provider is named that runs it",
-        remedy=f"Label the nodes that run it: kubectl label node NAME {CONTROL_PLANE[0]}=",
+        remedy=f"If nodes of the cluster run it: kubectl label node NAME {CONTROL_PLANE[0]}=. If machines without a kubelet do, "
+        "accept it: accept: {control-plane-nodes: it runs apart}",
         who=Who.CLUSTER_ADMIN,
     )
 

@@ -150,7 +150,10 @@ def _names(name: str, facts: Facts, config: Config) -> Finding:
 def _resolved(found: Facts, config: Config) -> Finding:
     inside = found.text("cluster_name")
     if inside != "ok":
-        remedy = "kubectl -n kube-system get pods -l k8s-app=kube-dns"
+        remedy = (
+            "kubectl -n kube-system rollout restart deployment -l k8s-app=kube-dns; where its pods run and answer elsewhere, "
+            "let pods of this node reach them: UDP and TCP 53"
+        )
         return failed(f"a name of the cluster is not resolved: {inside}", "cluster-name", remedy)
     hosts = [host for host in found.keys("hosts") if not is_proxied(host, 443, config)]
     lost = [host for host in hosts if {found.text("hosts", host, way) for way in ("plain", "with_dot")} != {"ok"}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from fairlead.preflight.check import (
@@ -63,7 +64,7 @@ def registry_pull(facts: Facts, config: Config) -> Finding:
     - not-found: the registry has no such image; copy it there.
     - dns, tcp, proxy: the runtime does not reach the registry; its own proxy settings count, not a pod's.
     - blob-host: the registry sends layers from another host, which is blocked. It is named.
-    - rate: the limit of pulls without sign-in is used up; give a pull secret or a mirror.
+    - rate: the limit of pulls without sign-in is used up, or nearly; give a pull secret or a mirror.
     - cached: the image was there already, so nothing was proven.
     - platform: no image for the node's architecture.
     - timeout, other: what the registry or the runtime said is quoted.
@@ -72,8 +73,20 @@ def registry_pull(facts: Facts, config: Config) -> Finding:
         return not_needed("images are on the nodes already and are never pulled")
     if not facts.known("runtime_pull"):
         return _by_http(facts, config) or unknown(facts.why("runtime_pull"))
-    found = by_node(roster(facts, facts.keys("runtime_pull")), lambda name: _pulled(name, facts, config))
+    nodes = roster(facts, facts.keys("runtime_pull"))
+    found = by_node(nodes, lambda name: _pulled(name, facts, config))
+    if found.verdict is Verdict.PASS and (few := _few_left(len(nodes.names), facts, config)):
+        return replace(few, nodes=found.nodes)
     return (_by_http(facts, config) or found) if found.verdict is Verdict.UNKNOWN else found
+
+
+def _few_left(nodes: int, facts: Facts, config: Config) -> Finding | None:
+    """Each node pulls each image once, so fewer pulls than nodes are too few."""
+    left = facts.maybe_number("registry", "ratelimit_remaining")
+    if left is None or left >= nodes:
+        return None
+    seen = f"every node pulls; the registry grants {left:g} more pulls, and there are {nodes} nodes"
+    return warned(seen, "rate", *_remedy("rate", "the nodes", facts, config))
 
 
 def _pulled(name: str, facts: Facts, config: Config) -> Finding:

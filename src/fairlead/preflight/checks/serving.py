@@ -32,6 +32,7 @@ def oidc_provider(facts: Facts, config: Config) -> Finding:
     - issuer: they differ, often by a slash at the end.
     - unreachable: the document, or the keys it names, cannot be fetched from there; keys may be on another host.
     - pod-cannot: browsers reach the provider, pods do not.
+    - browser-cannot: pods reach its sign-in page, and the machine that preflight runs on does not.
     - redirect: the provider does not know our address.
     - algorithm: it does not sign with RS256.
     """
@@ -69,6 +70,10 @@ def _sign_in(facts: Facts, issuer: str) -> Finding:
     if float(status) >= 500:
         seen = f"the sign-in page is answered with {status:g} to a pod"
         return failed(seen, "pod-cannot", f"Look at the log of {issuer} for why it answers so: it is reached", Who.YOU)
+    if found.maybe_number("authorization_endpoint_from_workstation") == 0:
+        page = found.maybe_text("authorization_endpoint") or issuer
+        seen = "the sign-in page answers to a pod and not to this machine; browsers may be kept from it as well"
+        return warned(seen, "browser-cannot", f"Ask for: from browsers to {page}", Who.NETWORK)
     if found.or_else(True, "redirect_registered") is False:
         return failed(
             "the provider does not know our address",
@@ -219,9 +224,9 @@ CHECKS: Final = (
         severity=Verdict.FAIL,
         needs=("oidc",),
         expected="the issuer in the provider's document is the configured one, character by character, and its keys can be fetched",
-        rules="pass: equal, and keys fetched; warn: RS256 is missing; fail: anything else",
+        rules="pass: equal, and keys fetched; warn: RS256 is missing, or its page is not reached from here; fail: anything else",
         disables=("sign-in",),
-        causes=("issuer", "unreachable", "pod-cannot", "redirect", "algorithm"),
+        causes=("issuer", "unreachable", "pod-cannot", "browser-cannot", "redirect", "algorithm"),
         judge=oidc_provider,
     ),
     Check(

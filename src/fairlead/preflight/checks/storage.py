@@ -27,6 +27,8 @@ from fairlead.preflight.versions import version_of
 
 _DEFAULTS: Final = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 _NEWEST_WINS_FROM: Final = (1, 26, 0)
+_BY_ZONE: Final = ("zone", "affinity", "topology")
+"""Words of what the scheduler says of a volume that is bound to some nodes."""
 _ON_ONE_NODE: Final = (
     "local-path",
     "no-provisioner",
@@ -143,7 +145,8 @@ def system_volume(facts: Facts, config: Config) -> Finding:
 
     - not-writable: the pod could not write.
     - node-bound: the volume is on one node; when that is lost, so is the data.
-    - zone-bound: it cannot be attached on another system node.
+    - zone-bound: its zone, or another mark of nodes that it is bound to, has no other system node.
+    - not-moved: it cannot be used on another system node for another reason, which is quoted.
     """
     if found := _no_volume(config):
         return found
@@ -161,14 +164,13 @@ def system_volume(facts: Facts, config: Config) -> Finding:
     if _is_node_bound(facts, config):
         return warned("the volume is bound to one node", "node-bound", remedy, Who.STORAGE)
     moved = facts.text("system_volume_trial", "moved")
-    if moved != "ok":
-        return warned(
-            f"it cannot be attached on another system node: {moved}",
-            "zone-bound",
-            "Add a system node in the volume's zone",
-            Who.STORAGE,
-        )
-    return passed("it was written, and attached on another node")
+    if moved == "ok":
+        return passed("it was written, and attached on another node")
+    seen = f"it cannot be attached on another system node: {moved}"
+    if any(word in moved.lower() for word in _BY_ZONE):
+        return warned(seen, "zone-bound", "Add a system node in the volume's zone", Who.STORAGE)
+    remedy = f"Look at the log of what attaches volumes of {config.storage.class_ or 'the default class'}. {remedy}"
+    return warned(seen, "not-moved", remedy, Who.STORAGE)
 
 
 def _is_node_bound(facts: Facts, config: Config) -> bool:
@@ -406,7 +408,7 @@ CHECKS: Final = (
         expected="it can be written, and in production attached on another node",
         rules="pass: written, in production also moved; warn: bound to a node or zone in production; fail: not writable",
         disables=("high-availability",),
-        causes=("not-writable", "node-bound", "zone-bound"),
+        causes=("not-writable", "node-bound", "zone-bound", "not-moved"),
         judge=system_volume,
     ),
     Check(

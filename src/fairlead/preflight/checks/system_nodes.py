@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -10,7 +10,7 @@ from fairlead.preflight.check import ByApi, Check, Finding, Verdict, failed, lis
 from fairlead.preflight.checks.gpu_links import has_cards
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts, Missing
-from fairlead.preflight.roster import nodes_by_name, taints_of, why_left_out
+from fairlead.preflight.roster import is_control_plane, nodes_by_name, taints_of, why_left_out
 
 _ENOUGH: Final = 0.95
 """A machine sold with 8 GB shows a little less."""
@@ -25,7 +25,7 @@ def system_nodes(facts: Facts, config: Config) -> Finding:
     """In production the product has nodes of its own, by label, and a taint that keeps others off. Another node's room does not help, so
     each is looked at by itself.
 
-    - none: no node has the label.
+    - none: no worker has the label; a control-plane node is none.
     - too-small: none of those that have it is large enough.
     - one: when it fails, the product is gone until another takes over.
     - no-taint: anything may run there.
@@ -35,15 +35,17 @@ def system_nodes(facts: Facts, config: Config) -> Finding:
     """
     if not config.production:
         return _shared(facts, config)
-    nodes = {name: node for name, node in nodes_by_name(facts).items() if not why_left_out(node)}
+    everywhere = {name: node for name, node in nodes_by_name(facts).items() if not why_left_out(node)}
+    nodes = {name: node for name, node in everywhere.items() if not is_control_plane(node)}
     ours = {name: node for name, node in nodes.items() if _is_ours(node, config)}
     if not ours:
         for node in nodes.values():
             node.need("labels")
+    beside = sorted(name for name, node in everywhere.items() if name not in nodes and _is_ours(node, config))
     fit = [name for name, node in nodes.items() if name not in ours and _could_be(node, config)]
     name, key = min(fit, default="NAME"), config.system_nodes.label
     label = f"kubectl label node {name} {key}= && kubectl taint node {name} {key}:NoSchedule"
-    found = _judged(config, ours, label if fit else f"{_LARGER} {_wanted(config)}{_OR_LESS}, and: {label}")
+    found = _judged(config, ours, beside, label if fit else f"{_LARGER} {_wanted(config)}{_OR_LESS}, and: {label}")
     return replace(found, expected=f"in production at least one node with the label, {_wanted(config)}")
 
 
@@ -56,7 +58,7 @@ def _shared(facts: Facts, config: Config) -> Finding:
     free = sorted(name for name, node in nodes.items() if _takes_us(node, config))
     if free or not nodes:
         return not_needed(f"{off}: {listed(free)}" if free else off)
-    return _tainted(nodes, config)
+    return replace(_tainted(nodes, config), expected="a node whose taints the product's pods tolerate")
 
 
 def _takes_us(node: Facts, config: Config) -> bool:
@@ -95,10 +97,12 @@ def _could_be(node: Facts, config: Config) -> bool:
         return False
 
 
-def _judged(config: Config, ours: Mapping[str, Facts], label: str) -> Finding:
-    """`label`: what to do for one more."""
+def _judged(config: Config, ours: Mapping[str, Facts], beside: Sequence[str], label: str) -> Finding:
+    """`beside`: control-plane nodes with the label; `label`: what to do for one more."""
     if not ours:
-        return failed(f"no node has the label {config.system_nodes.label}", "none", label)
+        seen = f"no worker has the label {config.system_nodes.label}"
+        seen += f"; {listed(beside)} has it and is a control-plane node" if beside else ""
+        return failed(seen, "none", label)
     small = {name: short for name, node in ours.items() if (short := _short(node, config))}
     large = [name for name in ours if name not in small]
     if not large:

@@ -39,8 +39,7 @@ async def _oidc(document: Seen, config: Config, ca: str) -> Facts:
     if url := str(read.get("authorization_endpoint") or ""):
         found["authorization_endpoint"] = url
         page = await reach(asks.request(url, config, ca))
-        if page.status is not None:
-            found["authorization_endpoint_from_workstation"] = page.status
+        found["authorization_endpoint_from_workstation"] = page.status or 0
         if (begun := asks.redirect_request(url, config, ca)) is not None:
             found |= asks.redirect_facts(await reach(begun))
     return found

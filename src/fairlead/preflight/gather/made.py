@@ -31,16 +31,30 @@ async def made(api: Api, place: Place, product: str, tell: Callable[[str], None]
     Raises: FairleadError where it may not be made.
     """
     async with space(api, pods.namespace(place), lambda: _take_away(api, place, tell)):
-        owner = await api.call("POST", path_of("batch/v1", "jobs", namespace=place.namespace), pods.owner(place))
-        place = replace(place, owner=owner["metadata"]["uid"])
-        await _add(api, "networking.k8s.io/v1", "networkpolicies", place, pods.open_policy(place))
-        await _add(api, "v1", "services", place, pods.service(place))
         if place.pull_secret and (why := await copied(api, place.pull_secret, product, place.namespace)):
             said = "is not there" if why == MISSING else "could not be read: what nodes pull with it is unknown"
             tell(f"The pull secret {place.pull_secret} of {product} {said}.")
             place = replace(place, pull_secret="", no_secret=why, pulls=False)
+        body = pods.owner(place, keeps=await _keeper(api, place, tell))
+        owner = await api.call("POST", path_of("batch/v1", "jobs", namespace=place.namespace), body)
+        place = replace(place, owner=owner["metadata"]["uid"])
+        await _add(api, "networking.k8s.io/v1", "networkpolicies", place, pods.open_policy(place))
+        await _add(api, "v1", "services", place, pods.service(place))
         await _account(api, place)
         yield place
+
+
+async def _keeper(api: Api, place: Place, tell: Callable[[str], None]) -> bool:
+    """Give the Job's pod its right; whether it has it."""
+    try:
+        for group_version, plural, body in pods.keeper_rights(place):
+            await _add(api, group_version, plural, place, body)
+    except Retryable:
+        raise
+    except FairleadError as error:
+        tell(f"Should this program be killed, the namespace {place.namespace} stays, empty: {error}")
+        return False
+    return True
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,8 @@
 """What preflight puts into the cluster, as documents. Pure.
 
-Everything is in one namespace of its own and belongs to one Job that runs nothing: it ends by itself after a while, is then
-removed by the cluster's own controllers, and takes with it what belongs to it, should this program have been killed.
+Everything is in one namespace of its own and belongs to one Job. Its pod has the namespace deleted after a while, should this program
+have been killed; where that pod does not run, the Job ends by itself, is then removed by the cluster's own controllers, and takes with
+it what belongs to it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from fairlead.preflight.gather.look import PORT
 Document = dict[str, Any]
 
 OWNER: Final = "preflight"
+KEEPER: Final = "keeper"
+"""Name of the account of the Job's pod, of its Role and of what binds them."""
 SERVICE: Final = "probes"
 WAY_IN: Final = "way-in"
 """Name of the Ingress, and of the Service behind it, that lead to the probes of a run."""
@@ -47,8 +50,8 @@ class Place(Struct, frozen=True, kw_only=True):
     """Whether each node also has to fetch the image's manifest, though it has the image."""
 
 
-def namespace(place: Place, level: str = "restricted") -> Document:
-    """The namespace; its pods run restricted."""
+def namespace(place: Place, level: str = "restricted", goes_with: Document | None = None) -> Document:
+    """The namespace; its pods run restricted. `goes_with`: another namespace, as it is in the cluster, at whose end this one ends."""
     labels = {f"pod-security.kubernetes.io/{each}": level for each in _LEVELS}
     return {
         "apiVersion": "v1",
@@ -57,26 +60,65 @@ def namespace(place: Place, level: str = "restricted") -> Document:
             "name": place.namespace,
             "labels": {**_labels(place), **labels},
             "annotations": {EXPIRES: text_of(place.expires)},
+            **({"ownerReferences": [_of_namespace(goes_with)]} if goes_with else {}),
         },
     }
 
 
-def owner(place: Place) -> Document:
-    """The Job to which everything belongs. It makes no pod."""
+def _of_namespace(there: Document) -> Document:
+    meta = there["metadata"]
+    return {"apiVersion": "v1", "kind": "Namespace", "name": meta["name"], "uid": meta["uid"]}
+
+
+def owner(place: Place, *, keeps: bool) -> Document:
+    """The Job to which everything belongs. `keeps`: whether its pod may have the namespace deleted; where it may not, there is none."""
+    words = ["probe", "keep", place.namespace, "--after", str(place.seconds)]
+    keeper = {"serviceAccountName": KEEPER, "automountServiceAccountToken": True} if keeps else {}
+    spec = {
+        "containers": [{**_container(place, KEEPER, words), "volumeMounts": []}],
+        "imagePullSecrets": _pull_secrets(place),
+        **_confined(),
+        **keeper,
+    }
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": _meta(place, OWNER, owned=False),
         "spec": {
-            "parallelism": 0,
-            "activeDeadlineSeconds": place.seconds,
+            "parallelism": int(keeps),
+            "activeDeadlineSeconds": place.seconds + _FOR_THE_KEEPER,
             "ttlSecondsAfterFinished": 30,
-            "template": {
-                "metadata": {"labels": _labels(place)},
-                "spec": {"containers": [{**_container(place, "none", ["true"]), "volumeMounts": []}], **_confined()},
-            },
+            "template": {"metadata": {"labels": _labels(place)}, "spec": spec},
         },
     }
+
+
+_FOR_THE_KEEPER: Final = 60
+"""So much longer the Job lives than a run, for its pod to be heard. Units: seconds."""
+
+
+def keeper_rights(place: Place) -> tuple[tuple[str, str, Document], ...]:
+    """(group and version, plural, object) of what lets the Job's pod have this one namespace deleted."""
+    rbac = "rbac.authorization.k8s.io"
+    meta = _meta(place, KEEPER, owned=False)
+    rule = {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [place.namespace], "verbs": ["delete"]}
+    account = {"kind": "ServiceAccount", "name": KEEPER, "namespace": place.namespace}
+    role = {"apiGroup": rbac, "kind": "Role", "name": KEEPER}
+    return (
+        ("v1", "serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}),
+        (f"{rbac}/v1", "roles", {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": meta, "rules": [rule]}),
+        (
+            f"{rbac}/v1",
+            "rolebindings",
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": "RoleBinding",
+                "metadata": meta,
+                "roleRef": role,
+                "subjects": [account],
+            },
+        ),
+    )
 
 
 def open_policy(place: Place) -> Document:
@@ -189,11 +231,11 @@ def claim(place: Place, name: str, storage_class: str, mode: str) -> Document:
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": _meta(place, name), "spec": spec}
 
 
-def volume(place: Place, name: str, source: Mapping[str, Any], namespace_uid: str) -> Document:
+def volume(place: Place, name: str, source: Mapping[str, Any], goes_with: Document) -> Document:
     """A volume of our own to data that is there, for the claim of that name. It goes with the namespace at the latest; the data stays."""
     meta = _meta(place, f"{place.namespace}-{name}", owned=False)
     del meta["namespace"]
-    meta["ownerReferences"] = [{"apiVersion": "v1", "kind": "Namespace", "name": place.namespace, "uid": namespace_uid}]
+    meta["ownerReferences"] = [_of_namespace(goes_with)]
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
@@ -286,13 +328,16 @@ def _pod(place: Place, name: str, spec: Document, node: str) -> Document:
     meta = _meta(place, name)
     if node:
         meta["annotations"][NODE_ANNOTATION] = node
-    secrets = [{"name": place.pull_secret}] if place.pull_secret else []
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": meta,
-        "spec": {"activeDeadlineSeconds": place.seconds, "imagePullSecrets": secrets, **spec},
+        "spec": {"activeDeadlineSeconds": place.seconds, "imagePullSecrets": _pull_secrets(place), **spec},
     }
+
+
+def _pull_secrets(place: Place) -> list[Document]:
+    return [{"name": place.pull_secret}] if place.pull_secret else []
 
 
 def _meta(place: Place, name: str, *, owned: bool = True) -> Document:

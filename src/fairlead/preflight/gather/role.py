@@ -20,16 +20,20 @@ _MADE: Final = (
     ("", "namespaces", ("create", "delete", "get")),
     ("", "pods", ("create", "delete", "get")),
     ("", "pods/exec", ("create", "get")),
+    ("", "serviceaccounts", ("create",)),
     ("", "services", ("create",)),
     ("", "persistentvolumeclaims", ("create", "delete", "get")),
     ("", "persistentvolumes", ("patch",)),
     ("", "events", ("list",)),
     ("batch", "jobs", ("create",)),
+    ("rbac.authorization.k8s.io", "roles", ("create",)),
+    ("rbac.authorization.k8s.io", "rolebindings", ("create",)),
     ("networking.k8s.io", "servicecidrs", ("list",)),
     ("networking.k8s.io", "networkpolicies", ("create",)),
     ("networking.k8s.io", "ingresses", ("create", "get")),
 )
-"""What probes and trials need beside. Namespaces of a run have names of their own, so that these cannot be bound to one."""
+"""What probes and trials need beside. Namespaces of a run have names of their own, so that these cannot be bound to one. A role can
+give no more than whoever makes it has: the one that is made lets a pod have its own namespace deleted."""
 
 
 def reading() -> Document:

@@ -14,7 +14,7 @@ from fairlead.objects.fields import GPU_RESOURCE, MIG_PREFIX
 from fairlead.objects.pod import NO_IMAGE
 from fairlead.preflight.config import Config
 from fairlead.preflight.gather import pods
-from fairlead.preflight.gather.api import Api, path_of
+from fairlead.preflight.gather.api import Api, known, path_of
 from fairlead.preflight.gather.made import space
 from fairlead.preflight.gather.pods import Place
 from fairlead.preflight.gather.probes import events_of
@@ -102,7 +102,9 @@ async def dry_runs(api: Api, place: Place, config: Config) -> list[Facts]:
         with contextlib.suppress(FairleadError):
             await api.call("DELETE", path_of("v1", "namespaces", agents))
 
-    async with space(api, pods.namespace(replace(place, namespace=agents), "privileged"), take_away):
+    owner = await known(api.get(path_of("v1", "namespaces", place.namespace)))
+    goes_with = owner if "metadata" in owner else None
+    async with space(api, pods.namespace(replace(place, namespace=agents), "privileged", goes_with), take_away):
         return list(await asyncio.gather(*(_dry_run(api, each, config) for each in samples(place, agents))))
 
 

@@ -122,7 +122,7 @@ async def _shared_claim(api: Api, place: Place, config: Config, until: contextli
         bound = await api.get(path_of("v1", "persistentvolumes", there["spec"].get("volumeName") or "none"))
         source = {key: value for key, value in bound["spec"].items() if key not in _NOT_COPIED}
     ours = await api.get(path_of("v1", "namespaces", place.namespace))
-    volume = pods.volume(place, _SHARED, source, ours["metadata"]["uid"])
+    volume = pods.volume(place, _SHARED, source, ours)
     path = path_of("v1", "persistentvolumes")
     await api.call("POST", path, volume)
     until.push_async_callback(_removed, api, f"{path}/{volume['metadata']['name']}")

@@ -50,7 +50,7 @@ oidc.jwks_host | host | host of it, HOST or HOST:PORT where that is not 443 | th
 oidc.signing_algs[] | word=not judged | id_token_signing_alg_values_supported | the same
 oidc.authorization_endpoint | url=not judged | its `authorization_endpoint` | W
 oidc.authorization_endpoint_from_pod | number=not tried | HTTP status from a pod, 0 where there was no answer | N
-oidc.authorization_endpoint_from_workstation | number | HTTP status from here | W
+oidc.authorization_endpoint_from_workstation | number=not tried | HTTP status from here, 0 where there was no answer | W
 oidc.redirect_registered | flag=not tried | the login page does not say that our address is unknown | W: GET with our redirect_uri
 certificates.webhook.days_left | number=there is none | days until the authority ends that our webhooks are known by | A: webhook configurations
 certificates.bundle.parses | flag | ca_bundle can be read | C
