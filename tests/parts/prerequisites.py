@@ -95,6 +95,7 @@ def _finding(check: Check) -> str:
 _DAILY = {
     ByApi.NOTHING: "it is not made again",
     ByApi.FAULTS: "every day for what is wrong; that all is well takes more than the API",
+    ByApi.ASKED: "every day, where no token, proxy's password or authority of your own is needed to ask",
     ByApi.WHOLE: "every day",
 }
 

@@ -80,12 +80,14 @@ Judge = Callable[[Facts, Config], Finding]
 
 
 class ByApi(StrEnum):
-    """What a check can say from the objects of the API alone: without a pod, an answer from outside, or whoever installs."""
+    """What a check can say without a pod made for it: from the objects of the API alone, or by asking."""
 
     WHOLE = "whole"
     """All of it."""
     FAULTS = "faults"
     """That something is wrong; that all is well takes more."""
+    ASKED = "asked"
+    """Nothing, and a pod of the installed product asks services for it: where that takes a credential or an authority, it stays unknown."""
     NOTHING = "nothing"
 
 

@@ -28,7 +28,7 @@ from fairlead.preflight.check import Finding
 from fairlead.preflight.checks import BY_CODE
 from fairlead.preflight.config import Config, config_of
 from fairlead.preflight.facts import Facts, facts_of
-from fairlead.preflight.gather import asks
+from fairlead.preflight.gather import asks, inside
 from fairlead.preflight.gather.look import LOOKED, Orders, encoded
 from fairlead.preflight.gather.reach import reach
 from fairlead.preflight.gather.services import QUERIES, metrics_facts, prometheus_answers
@@ -152,6 +152,21 @@ async def test_a_prometheus_without_exporters_fails_and_one_that_is_away_is_no_a
     assert (none["prometheus"], none["node-exporter"], none["kube-state-metrics"]) == ("pass", "fail", "fail")
     away = verdicts(await asked(configured(f"http://127.0.0.1:{nobody}"), [HERE]), configured("http://x"))
     assert (away["prometheus"], away["node-exporter"]) == ("fail", "unknown")
+
+
+async def test_an_installed_product_asks_it_as_well_unless_that_takes_a_token(exporter: int, tmp_path: Path) -> None:
+    codes = ("prometheus", "node-exporter", "kube-state-metrics")
+
+    async def told(config: Config) -> dict[str, str]:
+        document = {"facts_version": 1, "run": {"after_install": True}, "nodes": [HERE]}
+        return verdicts(facts_of({**document, **await inside.facts(config, [HERE], time.time())}), config)
+
+    with scraping(tmp_path, node=exporter) as found:
+        await settled(configured(found.url), [HERE], "node-exporter", "pass")
+        seen = await told(configured(found.url))
+        assert [seen[code] for code in codes] == ["pass", "pass", "fail"]
+        with_token = await told(config_of({"prometheus": {"mode": "existing", "url": found.url, "token_secret": "t"}}))
+        assert [with_token[code] for code in codes] == ["unknown"] * 3
 
 
 async def test_one_sample_is_written_refused_or_finds_nobody(tmp_path: Path) -> None:

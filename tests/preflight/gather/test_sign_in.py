@@ -14,7 +14,7 @@ from tests.parts.openid import CLIENT, OpenId, an_elliptic_key, openid
 
 from fairlead.preflight.config import config_of
 from fairlead.preflight.facts import facts_of
-from fairlead.preflight.gather import asks, here
+from fairlead.preflight.gather import asks, here, inside
 from fairlead.preflight.gather.look import Orders, look
 from fairlead.preflight.report import report_of, select
 
@@ -87,6 +87,31 @@ async def test_a_provider_that_does_not_sign_with_rs256_is_a_warning(tmp_path: P
     with openid(tmp_path / "openid", REDIRECT, jwks=an_elliptic_key("e"), algorithms=["ES256"]) as elliptic:
         found = await verdicts(configured(elliptic), elliptic.ca.read_text())
     assert found["oidc-provider"] == ("warn", "algorithm")
+
+
+async def by_the_installed(document: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """What the daily checks of an installed product say of both."""
+    config = config_of(document)
+    found = await inside.facts(config, [], time.time())
+    facts = facts_of({"facts_version": 1, "run": {"after_install": True}, **found})
+    report = report_of(facts, config, select(["oidc-provider", "egress-sign-in"], []), {})
+    return {each.check.code: (str(each.finding.verdict), each.finding.cause) for each in report.results}
+
+
+async def test_an_installed_product_asks_the_provider_as_well(
+    provider: OpenId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = dict.fromkeys(("oidc-provider", "egress-sign-in"), ("unknown", "not-known"))
+    assert await by_the_installed(configured(provider)) == nothing, "which authorities it may trust is not kept"
+    monkeypatch.setenv("SSL_CERT_FILE", str(provider.ca))
+    assert set((await by_the_installed(configured(provider))).values()) == {("pass", "")}
+    slash = await by_the_installed(configured(provider, f"{provider.issuer}/"))
+    assert slash["oidc-provider"] == ("fail", "issuer")
+    (nobody,) = free_ports(1)
+    away = await by_the_installed(configured(provider, f"https://localhost:{nobody}"))
+    assert away == {"oidc-provider": ("fail", "unreachable"), "egress-sign-in": ("fail", "tcp")}
+    by_proxy = {"proxy": {"https": f"http://127.0.0.1:{nobody}", "credentials_secret": "agent"}}
+    assert await by_the_installed({**configured(provider), **by_proxy}) == nothing, "its password is not kept"
 
 
 async def test_a_bundle_that_does_not_vouch_for_a_host_is_told_with_the_host(provider: OpenId, tmp_path: Path) -> None:

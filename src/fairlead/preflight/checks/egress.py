@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from fairlead.preflight.check import (
+    ByApi,
     Check,
     Finding,
     Judge,
@@ -360,9 +361,11 @@ def _check(name: str, title: str, row: str, judge: Judge, *, disables: tuple[str
         disables=disables,
         causes=_CAUSES.get(name, _STEPS),
         judge=judge,
+        by_api=_BY_API.get(name, ByApi.NOTHING),
     )
 
 
+_BY_API: Final = {"sign-in": ByApi.ASKED}
 _CAUSES: Final = {
     "product-images": (*_STEPS, "blob-host"),
     "charts": ("dns", "tcp", "tls", "proxy", "timeout", "http", "block-page"),

@@ -370,6 +370,7 @@ CHECKS: Final = (
         disables=("dashboards",),
         causes=("absent", "none", "duplicates"),
         judge=node_exporter,
+        by_api=ByApi.ASKED,
     ),
     Check(
         code="kube-state-metrics",
@@ -382,6 +383,7 @@ CHECKS: Final = (
         disables=("dashboards", "metrics"),
         causes=("none", "stale", "old-names", "cut", "duplicates"),
         judge=kube_state_metrics,
+        by_api=ByApi.ASKED,
     ),
     Check(
         code="gpu-metrics",
@@ -394,6 +396,7 @@ CHECKS: Final = (
         disables=("dashboards",),
         causes=("absent",),
         judge=gpu_metrics,
+        by_api=ByApi.ASKED,
     ),
     Check(
         code="remote-write",

@@ -228,6 +228,7 @@ CHECKS: Final = (
         disables=("sign-in",),
         causes=("issuer", "unreachable", "pod-cannot", "browser-cannot", "redirect", "algorithm"),
         judge=oidc_provider,
+        by_api=ByApi.ASKED,
     ),
     Check(
         code="certificates",

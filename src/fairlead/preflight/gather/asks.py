@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -17,7 +17,14 @@ from fairlead.preflight.config import Config, image_home
 from fairlead.preflight.gather.look import Link, Looked
 from fairlead.preflight.gather.reach import Ask, Seen, failure_of
 from fairlead.preflight.gather.sample import HEADERS, NAME
-from fairlead.preflight.gather.services import QUERIES, document_of, is_page, query_url
+from fairlead.preflight.gather.services import (
+    QUERIES,
+    document_of,
+    is_page,
+    metrics_facts,
+    prometheus_answers,
+    query_url,
+)
 from fairlead.preflight.gather.stream import Held, Stream
 from fairlead.preflight.versions import version_of
 from fairlead.runtime.proxies import Proxy, Way, proxy_for
@@ -84,10 +91,11 @@ class Tokens(Struct, frozen=True, kw_only=True):
 
 def service_requests(config: Config, ca: str, tokens: Tokens, run: str) -> dict[str, Ask]:
     """What one node asks for all: Prometheus, and who takes its samples. `run`: names the sample."""
-    return _of_prometheus(config, ca, tokens.prometheus) | _of_receiver(config, ca, tokens.remote_write, run)
+    return prometheus_requests(config, ca, tokens.prometheus) | _of_receiver(config, ca, tokens.remote_write, run)
 
 
-def _of_prometheus(config: Config, ca: str, token: str) -> dict[str, Ask]:
+def prometheus_requests(config: Config, ca: str, token: str) -> dict[str, Ask]:
+    """The queries to a Prometheus that is there already; none where there is none."""
     if config.prometheus.mode != "existing" or not config.prometheus.url:
         return {}
     base = config.prometheus.url
@@ -96,6 +104,18 @@ def _of_prometheus(config: Config, ca: str, token: str) -> dict[str, Ask]:
         for key, query in QUERIES.items()
     }
     return found | ({NO_TOKEN: Ask(url=query_url(base, "up"), ca=ca)} if token else {})
+
+
+def metrics_of(answers: Mapping[str, Seen], prometheus: Facts, nodes: Sequence[Facts]) -> Facts:
+    """Facts below `prometheus` and `metrics` out of the answers to `prometheus_requests`; none where not all were answered.
+
+    `prometheus`: what is known of it already; `nodes`: facts of nodes.
+    """
+    told = {key.removeprefix(QUERY): each for key, each in answers.items() if key.startswith(QUERY)}
+    if set(told) != set(QUERIES):
+        return {}
+    of_it = prometheus_answers(told["up"], answers.get(NO_TOKEN))
+    return {"prometheus": prometheus | of_it, "metrics": metrics_facts(told, nodes)}
 
 
 def _of_receiver(config: Config, ca: str, token: str, run: str) -> dict[str, Ask]:

@@ -1,5 +1,5 @@
 """What an installed product finds out about its own cluster: the objects of the API, what its node agents report, and what the API says to
-its own pods sent as a dry run. No pods are made, no secrets are read, nothing outside is asked."""
+its own pods sent as a dry run; and what services answer that it was told of. No pods are made, no secrets are read, nothing is written."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fairlead.objects.organisation import NodeReport
 from fairlead.objects.times import text_of
 from fairlead.preflight.config import Config, images_inside
 from fairlead.preflight.facts import Facts, facts_of
+from fairlead.preflight.gather import inside
 from fairlead.preflight.gather.access import access_facts, own_rights
 from fairlead.preflight.gather.api import Api, path_of
 from fairlead.preflight.gather.objects import objects_facts
@@ -44,6 +45,7 @@ async def look(client: Client, config: Config, node_namespace: str = "fairlead-n
         merge(found, await objects_facts(api, config.namespace, now, whole=False, config=config))
         if isinstance(found["nodes"], list):
             _complete(found, config, await _reports(client))
+            merge(found, await inside.facts(config, found["nodes"], now))
         found["access_reviews"] = await own_rights(api, config.namespace)
         found["dry_run"] = await _own_pods(api, config.namespace, node_namespace)
         merge(found, {"access": {"allowed": sorted(api.allowed), "forbidden": sorted(api.forbidden)}})

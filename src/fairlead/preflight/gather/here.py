@@ -26,20 +26,22 @@ async def facts(config: Config, ca: str) -> Facts:
     if ca:
         found["certificates"] = {"bundle": {"covers": asks.covered(wanted, seen)}}
     if (document := seen.get(f"{asks.EGRESS}sign-in")) is not None:
-        found["oidc"] = await _oidc(document, config, ca)
+        found["oidc"] = await provider(document, config, ca, "authorization_endpoint_from_workstation")
     return found
 
 
-async def _oidc(document: Seen, config: Config, ca: str) -> Facts:
+async def provider(document: Seen, config: Config, ca: str, page_key: str) -> Facts:
+    """What the documents of the sign-in provider tell. `document`: the first, as it was seen; `page_key`: of its page."""
     read = document_of(document)
     jwks = None
     if url := str(read.get("jwks_uri") or ""):
         jwks = await reach(asks.request(url, config, ca))
-    found = oidc_facts(document, jwks)
+    found = oidc_facts(document, jwks if ca or not (jwks and jwks.untrusted) else None)
     if url := str(read.get("authorization_endpoint") or ""):
         found["authorization_endpoint"] = url
         page = await reach(asks.request(url, config, ca))
-        found["authorization_endpoint_from_workstation"] = page.status or 0
+        if not page.untrusted:  # a browser may know that authority
+            found[page_key] = page.status or 0
         if (begun := asks.redirect_request(url, config, ca)) is not None:
             found |= asks.redirect_facts(await reach(begun))
     return found

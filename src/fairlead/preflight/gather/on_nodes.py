@@ -23,7 +23,6 @@ from fairlead.preflight.gather.pods import Place
 from fairlead.preflight.gather.probes import REFUSED, Limits, Probed, Probes
 from fairlead.preflight.gather.reach import Seen
 from fairlead.preflight.gather.registry import Wanted, wanted_of
-from fairlead.preflight.gather.services import QUERIES, metrics_facts, prometheus_answers
 from fairlead.runtime.errors import FairleadError
 
 Facts = dict[str, Any]
@@ -265,12 +264,8 @@ def _seen(node: str, probed: Probed, looked: Looked, config: Config, found: Fact
         found["remote_write"] = asks.remote_write_facts(wrote, looked.read_back.get(asks.REMOTE_WRITE))
     if (page := looked.requests.get(asks.AUTHORIZATION)) is not None:
         found["oidc"] |= asks.authorization_facts(page)
-    answers = {k.removeprefix(asks.QUERY): s for k, s in looked.requests.items() if k.startswith(asks.QUERY)}
-    if set(answers) == set(QUERIES):
-        without = looked.requests.get(asks.NO_TOKEN)
-        prometheus = found["prometheus"] if "unknown" not in found["prometheus"] else {}
-        found["prometheus"] = prometheus | prometheus_answers(answers["up"], without)
-        found["metrics"] = metrics_facts(answers, found["nodes"])
+    prometheus = found["prometheus"] if "unknown" not in found["prometheus"] else {}
+    found |= asks.metrics_of(looked.requests, prometheus, found["nodes"])
 
 
 def _of_api(looked: Looked, found: Facts) -> None:
