@@ -29,11 +29,11 @@ class Registry:
     address: str
     ca: Path
 
-    def push(self, archive: Path, name: str) -> None:
-        """Have it keep the image of an OCI archive. Raises: RuntimeError."""
+    def push(self, archive: Path, name: str, kind: str = "oci-archive") -> None:
+        """Have it keep the image of an archive. `kind`: or docker-archive. Raises: RuntimeError."""
         command = ["skopeo", "copy", f"--dest-cert-dir={self.ca.parent}", f"--dest-creds={USER}:{PASSWORD}"]
         done = subprocess.run(
-            [*command, f"oci-archive:{archive}", f"docker://{self.address}/{name}"], capture_output=True, text=True
+            [*command, f"{kind}:{archive}", f"docker://{self.address}/{name}"], capture_output=True, text=True
         )
         if done.returncode:
             raise RuntimeError(f"{name} could not be pushed: {done.stderr[-800:]}")

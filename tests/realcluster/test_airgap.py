@@ -13,6 +13,7 @@ from tests.howto import Reader, blocks
 from tests.parts import image
 from tests.parts.build import Unavailable
 from tests.parts.cluster.cluster import Cluster
+from tests.parts.cluster.images import prometheus_image
 from tests.parts.registry import PASSWORD, USER, Registry, registry
 from tests.realcluster.test_install import accepting
 from tests.realcluster.trust import trusts
@@ -23,6 +24,19 @@ _FROM_A_REGISTRY, PACK, SHOW, LOAD, INSTALL = blocks("install-without-a-network"
 """The first needs the registry of the product; what it comes to is tested where a registry is (`tests/install`)."""
 
 PREFIX = "carried"
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[Registry]:
+    """A registry that only whoever packs reaches. It has a copy of the bundled Prometheus: a real one, of the machine's distribution."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    try:
+        with registry(folder) as found:
+            found.push(prometheus_image(folder), "copies/prometheus:any", "docker-archive")
+            yield found
+    except Unavailable as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture
@@ -46,22 +60,25 @@ def inside(real_cluster: Cluster, tmp_path: Path) -> Iterator[Registry]:
 
 
 def test_it_is_installed_from_a_bundle_with_everything_outside_blocked(
-    real_cluster: Cluster, inside: Registry, tmp_path: Path
+    real_cluster: Cluster, inside: Registry, outside: Registry, tmp_path: Path
 ) -> None:
     folder = tmp_path / "reader"
     folder.mkdir()
     reader = Reader(folder, real_cluster.kubeconfig)
     (folder / "password").write_text(f"{PASSWORD}\n")
     own = {"dist/fairlead-image.tar": str(image.image())}
-    reader.types(PACK, {**own, "--image docker.io/library/busybox:1.36": "--without-prometheus"})
-    assert "fairlead:0.1.0" in reader.types(SHOW)
+    (folder / "outside.yaml").write_text(json.dumps({"registry": {"host": outside.address}}))
+    signed_in = f"--config outside.yaml --ca {outside.ca} --username {USER} --password-stdin < password"
+    copy = f"--prometheus-image {outside.address}/copies/prometheus:any {signed_in}"
+    reader.types(PACK, {**own, "--image docker.io/library/busybox:1.36": copy})
+    assert all(name in reader.types(SHOW) for name in ("fairlead:0.1.0", "prometheus:v"))
     at = {"registry.example.com:5000": inside.address}
     trusting = f"--prefix {PREFIX} --ca {inside.ca} --username {USER}"
     said = reader.types(LOAD, {**at, "--username ann": trusting})
     config = YAML(typ="safe").load(said.partition("In fairlead.yaml:")[2])
     assert config == {"air_gap": True, "registry": {"host": f"{inside.address}/{PREFIX}"}, "images": {"tag": "0.1.0"}}
     config["registry"]["pull_secret"] = "pull"
-    here = {"prometheus": {"mode": "none"}, "control_plane": {"url": ""}, "ca_bundle": str(inside.ca)}
+    here = {"control_plane": {"url": ""}, "ca_bundle": str(inside.ca)}
     (folder / "fairlead.yaml").write_text(json.dumps({**config, **here, "egress": {"third_party": []}}))
     try:
         first = reader.tries(INSTALL, {**at, "=ann": f"={USER}", "PASSWORD": PASSWORD})
@@ -71,7 +88,8 @@ def test_it_is_installed_from_a_bundle_with_everything_outside_blocked(
         told = reader.types(f"{again} {accepting(first.stderr)}")
         assert "Fairlead works: a workload ran on one GPU" in told
         images = _kubectl(real_cluster, "get", "pods", "-A", "-o", "jsonpath={.items[*].spec.containers[*].image}")
-        assert f"{inside.address}/{PREFIX}/fairlead:0.1.0" in images.split()
+        assert all(image.startswith(f"{inside.address}/{PREFIX}/") for image in images.split()), images
+        assert any("/prometheus:" in image for image in images.split()), images
     finally:
         reader.tries("fairlead uninstall --purge --yes")
 

@@ -24,7 +24,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True, readable=True)
 _MIB = 1 << 20
-_PROMETHEUS = "prometheus/prometheus"
 """Where its makers have it; the chart is told `prometheus` of your registry."""
 _NOBODY: dict[str, Any] = {"username": "", "password": "", "ca": "", "plain_http": False}
 
@@ -64,6 +63,12 @@ def bundle() -> None:
 @click.option(
     "--image", "more", multiple=True, metavar="HOST/REPOSITORY:TAG", help="A further image of yours. Repeatable."
 )
+@click.option(
+    "--prometheus-image",
+    default="",
+    metavar="HOST/REPOSITORY:TAG",
+    help="A copy of the bundled Prometheus' image; its makers' if left out.",
+)
 @click.option("--without-prometheus", is_flag=True, help="Leave out the image of the bundled Prometheus.")
 @_registry
 def create(
@@ -71,6 +76,7 @@ def create(
     archive: Path | None,
     config_file: Path | None,
     more: tuple[str, ...],
+    prometheus_image: str,
     *,
     without_prometheus: bool,
     **given: Any,
@@ -85,12 +91,11 @@ def create(
     import fairlead
 
     config = _of_the_makers(config_in(config_file, ""))
-    if config.prometheus.mode == "bundled" and not without_prometheus:
-        more = (*more, _prometheus())
+    prometheus = "" if config.prometheus.mode != "bundled" or without_prometheus else prometheus_image or _prometheus()
     target = file or Path(f"fairlead-{fairlead.__version__}.tar")
     part = target.with_name(f"{target.name}.part")
     try:
-        asyncio.run(_packed(part, archive, config, more, given))
+        asyncio.run(_packed(part, archive, config, more, prometheus, given))
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
@@ -107,8 +112,9 @@ def _of_the_makers(config: Config) -> Config:
 
 
 async def _packed(
-    part: Path, archive: Path | None, config: Config, more: tuple[str, ...], given: dict[str, Any]
+    part: Path, archive: Path | None, config: Config, more: tuple[str, ...], prometheus: str, given: dict[str, Any]
 ) -> None:
+    """`prometheus`: where the image of the bundled one is fetched; empty: it is left out."""
     import fairlead
     from fairlead.install.bundle import Packer
     from fairlead.install.helm import found_chart
@@ -117,19 +123,21 @@ async def _packed(
     from fairlead.preflight.config import image_repository
 
     reference = config.images.digest or config.images.tag or fairlead.__version__
-    home, _, ours = image_repository(config).partition("/")
-    names = {ours: "fairlead", _PROMETHEUS: "prometheus"}
+    home = image_repository(config).partition("/")[0]
+    images = [(each, _parts(each)[1]) for each in more]
     _tell("Packing images:")
     if archive is None:
-        more = (f"{image_repository(config)}{'@' if config.images.digest else ':'}{reference}", *more)
+        images.insert(0, (f"{image_repository(config)}{'@' if config.images.digest else ':'}{reference}", "fairlead"))
+    if prometheus:
+        images.append((prometheus, f"prometheus:{_prometheus().rpartition(':')[2]}"))
     with Packer(part, _tell) as packer:
         if archive is not None:
             packer.add_archive(archive, f"fairlead:{config.images.tag or fairlead.__version__}")
-        for image in more:
+        for image, name in images:
             host, repository, wanted = _parts(image)
+            tagged = name if ":" in name else f"{name}:{wanted.rpartition(':')[2]}"
             async with registry(_login(host, given if host == home else _NOBODY)) as source:
-                name = names.get(repository, repository)
-                await packer.add_image(source, repository, wanted, f"{name}:{wanted.rpartition(':')[2]}")
+                await packer.add_image(source, repository, wanted, tagged)
         packer.add_file("chart.tgz", _chart(Path(found_chart(""))))
         packer.add_file("crds.yaml", "---\n".join(as_yaml(each) for each in definitions()).encode())
         packer.finish(fairlead.__version__)

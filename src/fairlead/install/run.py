@@ -19,7 +19,7 @@ from fairlead.kube.client import Client, Limits
 from fairlead.kube.credentials import find
 from fairlead.kube.http import HttpTransport
 from fairlead.preflight.gather.api import Api
-from fairlead.preflight.gather.made import copied
+from fairlead.preflight.gather.made import MISSING, not_copied
 from fairlead.runtime.clock import SystemClock
 from fairlead.runtime.errors import Conflict, FairleadError, NotFound, Retryable
 from fairlead.runtime.settings import environment
@@ -105,9 +105,10 @@ async def _spread(api: Api, secret: str, namespace: str, values: Mapping[str, An
     """Put the pull secret where the other pods of the product are. Raises: NotFound where there is none."""
     agents = [values["node"]["namespace"]] if values["node"]["enabled"] else []
     for target in (*agents, values["reservation"]["namespace"]):
-        if target != namespace and not await copied(api, secret, namespace, target):
+        if target != namespace and (why := await not_copied(api, secret, namespace, target)):
             raise NotFound(
-                f"The pull secret {secret} is not in the namespace {namespace}, or may not be read.",
+                f"The pull secret {secret} "
+                + (f"is not in the namespace {namespace}." if why == MISSING else f"of {namespace} may not be read."),
                 hint=f"kubectl -n {namespace} create secret docker-registry {secret} --docker-server=... makes one.",
                 code="pull-secret",
             )

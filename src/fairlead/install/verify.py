@@ -12,7 +12,7 @@ from fairlead.install.units import trouble_of
 from fairlead.kube.errors import AlreadyExists
 from fairlead.objects.fields import GPU_RESOURCE
 from fairlead.preflight.gather.api import Api, path_of
-from fairlead.preflight.gather.made import copied
+from fairlead.preflight.gather.made import not_copied
 from fairlead.preflight.gather.trials import last_words
 from fairlead.runtime.errors import FairleadError, NotFound
 
@@ -88,7 +88,7 @@ class Verifier:
                     await self._api.call("POST", path_of(_OURS, plural), body)
             await self._until_ready()
             for secret in self._image.secrets:
-                await copied(self._api, secret, self._image.namespace, NAMESPACE)
+                await not_copied(self._api, secret, self._image.namespace, NAMESPACE)
             yield
         finally:
             await self._take_away()

@@ -31,7 +31,7 @@ async def made(api: Api, place: Place, product: str, tell: Callable[[str], None]
     Raises: FairleadError where it may not be made.
     """
     async with space(api, pods.namespace(place), lambda: _take_away(api, place, tell)):
-        if place.pull_secret and (why := await copied(api, place.pull_secret, product, place.namespace)):
+        if place.pull_secret and (why := await not_copied(api, place.pull_secret, product, place.namespace)):
             said = "is not there" if why == MISSING else "could not be read: what nodes pull with it is unknown"
             tell(f"The pull secret {place.pull_secret} of {product} {said}.")
             place = replace(place, pull_secret="", no_secret=why, pulls=False)
@@ -79,8 +79,9 @@ async def _add(api: Api, group_version: str, plural: str, place: Place, body: di
         await api.call("POST", path_of(group_version, plural, namespace=place.namespace), body)
 
 
-async def copied(api: Api, secret: str, source: str, target: str) -> str:
-    """Puts the secret of a namespace into another, for pods use secrets of their own only; gives why not: MISSING or UNREAD, or nothing.
+async def not_copied(api: Api, secret: str, source: str, target: str) -> str:
+    """Puts the secret of a namespace into another, for pods use secrets of their own only. Gives why it is not there: MISSING or UNREAD;
+    empty where it is.
 
     Raises: FairleadError where it may not be written.
     """
