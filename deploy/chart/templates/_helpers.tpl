@@ -12,8 +12,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
-{{/* What every container is allowed: nothing beyond running. */}}
+{{/* What every container is allowed: nothing beyond running. Where it ends with an error, its last words are in its pod's status. */}}
 {{- define "fairlead.confined" -}}
+terminationMessagePolicy: FallbackToLogsOnError
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true

@@ -182,6 +182,8 @@ def _preflight(given: Mapping[str, Any]) -> tuple[Report, Config]:
     failed = [each for each in failed if each.finding.cause != _OURS_TO_MEND]
     if failed:
         names = " ".join(f"--accept {each.check.code}='WHY'" for each in failed)
+        if any(each.finding.cause == _OURS_TO_MEND for each in report.results):
+            click.echo("\nThe release that did not end is taken up by this command once nothing else fails.", err=True)
         click.echo(f"\nNothing was changed. Mend what fails, or take the risk, which is recorded: {names}", err=True)
         sys.exit(report.exit_code())
     if unknown := ", ".join(each.check.code for each in report.results if each.counts is Verdict.UNKNOWN):

@@ -123,6 +123,13 @@ def _run(given: Mapping[str, Any]) -> int:
     bad = [each.check.code for each in report.results if each.counts is Verdict.FAIL]
     if 0 < len(bad) < len(names):
         click.echo(f"\nOnce mended, these alone, which is quicker: --only {','.join(bad)}", err=True)
+    open_ = [each.check.code for each in report.results if each.counts is Verdict.UNKNOWN]
+    if open_ and not bad:
+        click.echo(
+            f"\nNot known: {', '.join(open_)}. Where nothing is to be found out (it hangs on a risk that is accepted, say), "
+            "accept it as well: --accept CODE=WHY",
+            err=True,
+        )
     return report.exit_code(strict=given["strict"])
 
 

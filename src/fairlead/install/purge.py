@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from fairlead.install.units import LABELS
 from fairlead.objects.fields import PROJECT
 from fairlead.preflight.gather.api import Api, path_of
-from fairlead.runtime.errors import NotFound, Unreachable
+from fairlead.runtime.errors import FairleadError, NotFound, Unreachable
 
 Tell = Callable[[str], None]
 
@@ -17,6 +18,7 @@ _WORK: Final = ("workspaces", "trainings", "distributedtrainings")
 _UNITS: Final = ("projects", "departments")
 _DEFINITIONS: Final = "app.kubernetes.io/part-of=fairlead"
 _CRDS: Final = ("apiextensions.k8s.io/v1", "customresourcedefinitions")
+_PULLS: Final = "kubernetes.io/dockerconfigjson"
 _POLL: Final = 1.0
 
 
@@ -64,6 +66,32 @@ async def rest(api: Api, namespace: str, seconds: float, tell: Tell) -> None:
             )
         await api.clock.sleep(_POLL)
     tell(f"Removed the definitions, and the namespaces {', '.join(names)}.")
+
+
+async def copies(api: Api) -> None:
+    """Pull secrets that were copied for the product's own pods. Without the right to look, they stay."""
+    with contextlib.suppress(FairleadError):
+        for each in await api.list("v1", "secrets", labels=_DEFINITIONS):
+            if each.get("type") == _PULLS:
+                await api.call(
+                    "DELETE", path_of("v1", "secrets", each["metadata"]["name"], each["metadata"]["namespace"])
+                )
+
+
+async def pods(api: Api, seconds: float, tell: Tell) -> None:
+    """Wait for the product's own to end, for Helm does not. Those that do not within that time are named."""
+    end = api.clock.monotonic() + seconds
+    while left := await _pods(api):
+        if api.clock.monotonic() > end:
+            tell(f"Still ending: {', '.join(left)}.")
+            return
+        await api.clock.sleep(_POLL)
+
+
+async def _pods(api: Api) -> list[str]:
+    with contextlib.suppress(FairleadError):
+        return sorted(each["metadata"]["name"] for each in await api.list("v1", "pods", labels=LABELS))
+    return []
 
 
 async def _listed(api: Api, plural: str) -> list[Mapping[str, Any]]:

@@ -29,6 +29,7 @@ Tell = Callable[[str], None]
 
 _VERIFY_SECONDS: Final = 120.0
 _HOOK_POLL: Final = 5.0
+_ENDING_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +147,8 @@ async def _uninstall(what: Installation, tell: Tell, *, everything: bool) -> Non
             await helm.run("uninstall", "fairlead", "--wait", "--timeout", f"{what.timeout_seconds:.0f}s")
         else:
             tell(f"Nothing is installed in the namespace {what.namespace} by Helm.")
+        await purge.copies(api)
+        await purge.pods(api, _ENDING_SECONDS, tell)
         if everything:
             await purge.rest(api, what.namespace, what.timeout_seconds, tell)
 

@@ -122,13 +122,23 @@ def trouble_of(pod: Document) -> str:
     """What holds a pod up, as far as it says; empty where nothing does."""
     status = pod.get("status") or {}
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        waiting = (container.get("state") or {}).get("waiting") or {}
+        waiting, ended = ((container.get("state") or {}).get(key) or {} for key in ("waiting", "terminated"))
+        if ended.get("exitCode"):
+            return _last_words(ended)
         if waiting.get("reason", "") not in _PATIENT:
-            return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+            before = (container.get("lastState") or {}).get("terminated") or {}
+            told = f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+            return f"{told}; before, {_last_words(before)}" if before.get("exitCode") else told
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return f"no node for it: {condition.get('message', '')}"
     return ""
+
+
+def _last_words(ended: Document) -> str:
+    """How a container ended, and the last line of what it said."""
+    said = [line for line in str(ended.get("message") or "").splitlines() if line.strip()]
+    return f"it ended with exit code {ended['exitCode']}" + (f": {said[-1].strip()}" if said else "")
 
 
 async def troubles(api: Api, namespaces: Sequence[str]) -> list[str]:

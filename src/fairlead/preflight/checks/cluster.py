@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, listed, passed, unknown, warned
+from fairlead.preflight.check import (
+    ByApi,
+    Check,
+    Finding,
+    Verdict,
+    Who,
+    attempt,
+    failed,
+    listed,
+    passed,
+    unknown,
+    warned,
+    worst,
+)
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
 from fairlead.preflight.versions import Version, shown, version_of
@@ -175,34 +190,37 @@ def leftovers(facts: Facts, config: Config) -> Finding:
 
     Once the product is installed Helm's releases are not read, because they are secrets, and what is ours is no remains.
     """
-    if facts.maybe_flag("run", "after_install") is True:
-        found = (
-            _hooks(facts)
-            or _foreign(facts)
-            or _definitions(facts, config)
-            or _beside(facts, config)
-            or _old_probes(facts)
-        )
-        return found or passed("nothing of another installation is in the way")
-    blocking = _release(facts) or _blocking(facts, config)
-    if found := blocking or _beside(facts, config) or _lying_around(facts):
-        return found
+    is_installed = facts.maybe_flag("run", "after_install") is True
+    looks = _INSTALLED if is_installed else _BEFORE
+    found = [attempt(lambda look=look: look(facts, config) or passed("")) for look in looks]  # type: ignore[misc]
+    gravest = worst(found)
+    if gravest.verdict is not Verdict.PASS:
+        return _all_of([each for each in found if each.verdict is gravest.verdict])
+    if is_installed:
+        return passed("nothing of another installation is in the way")
     facts.need("helm_releases")
     return passed("nothing of an earlier installation is in the way")
+
+
+def _all_of(found: Sequence[Finding]) -> Finding:
+    """The first, with what all of them saw and ask for."""
+    remedies = dict.fromkeys(each.remedy for each in found if each.remedy)
+    return replace(found[0], seen="; ".join(each.seen for each in found), remedy="\n".join(remedies))
 
 
 PROBES: Final = "fairlead-preflight-"
 """Begins the names of the namespaces that a preflight makes for its pods."""
 
 
-def _release(facts: Facts) -> Finding | None:
+def _release(facts: Facts, config: Config) -> Finding | None:
     for release in facts.items("helm_releases") if facts.known("helm_releases") else ():
         name, namespace = release.text("name"), release.text("namespace")
         if (status := release.text("status")) not in ("deployed", "superseded", "uninstalled"):
+            by_hand = "uninstall" if status in _NEVER_THERE else "rollback"
             return failed(
                 f"the Helm release {namespace}/{name} is {status}",
                 "release-stuck",
-                f"Run fairlead install, which takes it up; by hand: helm rollback -n {namespace} {name} (uninstall if it is the first)",
+                f"Once nothing else fails, fairlead install takes it up; by hand: helm {by_hand} -n {namespace} {name}",
                 Who.YOU,
             )
         if removed := release.texts("removed_apis"):
@@ -215,15 +233,17 @@ def _release(facts: Facts) -> Finding | None:
     return None
 
 
-def _blocking(facts: Facts, config: Config) -> Finding | None:
-    if found := _hooks(facts) or _foreign(facts):
-        return found
+_NEVER_THERE: Final = ("pending-install", "uninstalling")
+"""States of a release that no revision stands behind to go back to."""
+
+
+def _ending(facts: Facts, config: Config) -> Finding | None:
     ending = [each for each in facts.texts("leftovers", "terminating_namespaces") if not each.startswith(PROBES)]
     if ending:  # of a probe nothing is in the way
         return failed(
             f"does not end: namespace {listed(ending)}", "terminating", f"kubectl get namespace {ending[0]} -o yaml"
         )
-    return _namespaces(facts, config) or _definitions(facts, config)
+    return None
 
 
 def _namespaces(facts: Facts, config: Config) -> Finding | None:
@@ -239,7 +259,7 @@ def _namespaces(facts: Facts, config: Config) -> Finding | None:
     )
 
 
-def _hooks(facts: Facts) -> Finding | None:
+def _hooks(facts: Facts, config: Config) -> Finding | None:
     if hooks := facts.texts("leftovers", "webhooks_without_service"):
         return failed(
             f"webhooks without a service: {listed(hooks)}",
@@ -249,7 +269,7 @@ def _hooks(facts: Facts) -> Finding | None:
     return None
 
 
-def _foreign(facts: Facts) -> Finding | None:
+def _foreign(facts: Facts, config: Config) -> Finding | None:
     kinds = facts.texts("leftovers", "kinds_of_others") if facts.known("leftovers", "kinds_of_others") else ()
     if kinds:
         return failed(
@@ -296,8 +316,8 @@ def _beside(facts: Facts, config: Config) -> Finding | None:
     )
 
 
-def _lying_around(facts: Facts) -> Finding | None:
-    if found := _old_probes(facts):
+def _lying_around(facts: Facts, config: Config) -> Finding | None:
+    if found := _old_probes(facts, config):
         return found
     if objects := facts.texts("leftovers", "objects"):
         return warned(
@@ -309,13 +329,17 @@ def _lying_around(facts: Facts) -> Finding | None:
     return None
 
 
-def _old_probes(facts: Facts) -> Finding | None:
+def _old_probes(facts: Facts, config: Config) -> Finding | None:
     if old := facts.texts("leftovers", "probe_namespaces"):
         return warned(
             f"old probe namespaces: {listed(old)}", "old-probes", f"kubectl delete namespace {' '.join(old)}", Who.YOU
         )
     return None
 
+
+_INSTALLED: Final = (_hooks, _foreign, _definitions, _beside, _old_probes)
+_BEFORE: Final = (_hooks, _foreign, _ending, _namespaces, _definitions, _release, _beside, _lying_around)
+"""What is looked for, the gravest first: a release that did not end is taken up where nothing else is in the way."""
 
 CHECKS: Final = (
     Check(

@@ -58,6 +58,7 @@ def charts(facts: Facts, config: Config) -> Finding:
         return passed(f"{_named(way)}: the chart is there")
     cause = told if told in _CAUSES["charts"] else "tcp" if told == "refused" else "http"
     remedy, who = (_at_the_server(way), Who.YOU) if told == "http" else (_request(way, config), Who.NETWORK)
+    remedy += '. Or set egress.charts to "": fairlead install brings its own chart'
     return failed(f"{_named(way)}: {told}, from this machine", cause, remedy, who)
 
 

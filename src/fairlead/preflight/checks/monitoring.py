@@ -119,7 +119,10 @@ def _refused(status: int, with_token: bool, facts: Facts) -> Finding:
 
 
 def _operator(facts: Facts, config: Config) -> Finding:
-    choose = "Set prometheus.mode to bundled, or name the Prometheus that is to read ours"
+    choose = (
+        "Set prometheus.mode to none (no metrics), or to bundled (it asks for a volume of the default storage class and, unless you have a "
+        "mirror, an image of quay.io); or name the Prometheus that is to read ours"
+    )
     if not facts.number("prometheus", "objects"):
         there = any(name.endswith(_MONITORING_GROUP) for name in facts.maybe_texts("crds"))
         seen = "there is no Prometheus object" + (

@@ -39,7 +39,8 @@ def _connected(name: str, blamed: Mapping[str, list[str]], facts: Facts) -> Find
         return failed(
             f"blocked: {pairs}",
             "blocked",
-            f"Ask for: pod traffic to and from {name}, all ports; or mend its network plug-in",
+            f"Ask for: pod traffic{_ranges(facts)} to and from {name}, all ports; or mend what drops it there: its network plug-in, its "
+            "firewall (iptables -L FORWARD), network policies",
             Who.NETWORK,
         )
     if not facts.left_out("connectivity", name):
@@ -49,9 +50,16 @@ def _connected(name: str, blamed: Mapping[str, list[str]], facts: Facts) -> Find
     return unknown("its probe ran and reached nothing; which pair is broken was not tried")
 
 
+def _ranges(facts: Facts) -> str:
+    ranges = facts.maybe_texts("cluster", "pod_cidrs")
+    return f" ({listed(ranges)})" if ranges else ""
+
+
 def _others(name: str, facts: Facts) -> Finding:
     """What the probe of a node says of others, where nobody blames it."""
     others = facts.keys("connectivity", name)
+    if not others and (by := _asked_by(name, facts)):
+        return passed(f"{listed(by)} asked its probe, and nothing is wrong here")
     if not others:
         return unknown("its probe asked no other")
     for other in others:
@@ -69,6 +77,12 @@ def _others(name: str, facts: Facts) -> Finding:
                 Who.NETWORK,
             )
     return passed(f"{len(others)} other node{'s were' if len(others) > 1 else ' was'} asked, and nothing is wrong here")
+
+
+def _asked_by(name: str, facts: Facts) -> list[str]:
+    """Nodes whose probes had an answer of that node's: packets go both ways."""
+    asked = [each for each in facts.maybe_keys("connectivity") if name in facts.maybe_keys("connectivity", each)]
+    return [each for each in asked if facts.maybe_text("connectivity", each, name, "by_address") == "ok"]
 
 
 def _broken_pairs(facts: Facts) -> set[tuple[str, str]]:
@@ -195,7 +209,7 @@ CHECKS: Final = (
         title="Nodes reach each other",
         row="network, outbound",
         severity=Verdict.FAIL,
-        needs=("probes", "connectivity"),
+        needs=("probes", "connectivity", "cluster.pod_cidrs"),
         expected="the pods of every node reach those of others",
         rules="pass: all pairs tried; warn: slow, or large packets lost; fail: a pair is blocked, or a node cannot set up pods",
         disables=("gang", "submit"),

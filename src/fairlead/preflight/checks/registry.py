@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
 
 from fairlead.preflight.check import (
@@ -64,7 +63,7 @@ def registry_pull(facts: Facts, config: Config) -> Finding:
     - not-found: the registry has no such image; copy it there.
     - dns, tcp, proxy: the runtime does not reach the registry; its own proxy settings count, not a pod's.
     - blob-host: the registry sends layers from another host, which is blocked. It is named.
-    - rate: the limit of pulls without sign-in is used up, or nearly; give a pull secret or a mirror.
+    - rate: the limit of pulls without sign-in is used up; give a pull secret or a mirror.
     - cached: the image was there already, so nothing was proven.
     - platform: no image for the node's architecture.
     - timeout, other: what the registry or the runtime said is quoted.
@@ -73,20 +72,8 @@ def registry_pull(facts: Facts, config: Config) -> Finding:
         return not_needed("images are on the nodes already and are never pulled")
     if not facts.known("runtime_pull"):
         return _by_http(facts, config) or unknown(facts.why("runtime_pull"))
-    nodes = roster(facts, facts.keys("runtime_pull"))
-    found = by_node(nodes, lambda name: _pulled(name, facts, config))
-    if found.verdict is Verdict.PASS and (few := _few_left(len(nodes.names), facts, config)):
-        return replace(few, nodes=found.nodes)
+    found = by_node(roster(facts, facts.keys("runtime_pull")), lambda name: _pulled(name, facts, config))
     return (_by_http(facts, config) or found) if found.verdict is Verdict.UNKNOWN else found
-
-
-def _few_left(nodes: int, facts: Facts, config: Config) -> Finding | None:
-    """Each node pulls each image once, so fewer pulls than nodes are too few."""
-    left = facts.maybe_number("registry", "ratelimit_remaining")
-    if left is None or left >= nodes:
-        return None
-    seen = f"every node pulls; the registry grants {left:g} more pulls, and there are {nodes} nodes"
-    return warned(seen, "rate", *_remedy("rate", "the nodes", facts, config))
 
 
 def _pulled(name: str, facts: Facts, config: Config) -> Finding:
@@ -154,14 +141,17 @@ def _remedy(cause: str, name: str, facts: Facts, config: Config) -> tuple[str, W
     whole = image_home(config)
     host = whole.partition("/")[0]
     runtime = (node_of(facts, name).maybe_text("runtime") or "containerd").partition(":")[0]
-    place = (
-        f"/etc/containerd/certs.d/{host}/hosts.toml"
-        if runtime == "containerd"
-        else f"/etc/containers/certs.d/{host}/ca.crt"
+    is_containerd = runtime == "containerd"
+    place = f"/etc/containerd/certs.d/{host}/hosts.toml" if is_containerd else "/etc/containers/registries.conf"
+    trusting = (
+        f"put the registry's authority into /etc/containerd/certs.d/{host}/ca.crt and name it in hosts.toml beside it "
+        "(docs/howto/own-authority.md has both files); restart containerd where its config_path was not set"
+        if is_containerd
+        else f"put the registry's authority into /etc/containers/certs.d/{host}/ca.crt, and restart {runtime}"
     )
     remedies = {
         "tls": (
-            f"On {name}: put the registry's authority into {place} and restart {runtime}; check config_path there",
+            f"On {name}: {trusting}",
             Who.CLUSTER_ADMIN,
         ),
         "scheme": (f"On {name}: say in {place} whether {host} speaks http or https", Who.CLUSTER_ADMIN),

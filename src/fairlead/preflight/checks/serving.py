@@ -70,7 +70,7 @@ def _sign_in(facts: Facts, issuer: str) -> Finding:
     if float(status) >= 500:
         seen = f"the sign-in page is answered with {status:g} to a pod"
         return failed(seen, "pod-cannot", f"Look at the log of {issuer} for why it answers so: it is reached", Who.YOU)
-    if found.maybe_number("authorization_endpoint_from_workstation") == 0:
+    if not found.or_else(200, "authorization_endpoint_from_workstation"):
         page = found.maybe_text("authorization_endpoint") or issuer
         seen = "the sign-in page answers to a pod and not to this machine; browsers may be kept from it as well"
         return warned(seen, "browser-cannot", f"Ask for: from browsers to {page}", Who.NETWORK)
@@ -107,7 +107,7 @@ def certificates(facts: Facts, config: Config) -> Finding:
     if (days := facts.or_else(None, "certificates", "webhook", "days_left")) is not None:
         found.append(_webhook(float(days)))
     if config.ca_bundle:
-        found.append(_bundle(facts))
+        found.append(_bundle(facts, config))
     if config.ingress.tls_secret:
         found.append(_secrets(facts, config))
     return worst(found) if found else not_needed("no ca_bundle and no TLS Secret are configured")
@@ -118,13 +118,19 @@ def _webhook(days: float) -> Finding:
     return _ends(what, days) if days < _SOON_DAYS else passed(f"{what} is good for {days:g} days")
 
 
-def _bundle(facts: Facts) -> Finding:
+def _bundle(facts: Facts, config: Config) -> Finding:
+    path = config.ca_bundle or ""
+    which = (
+        f"ca_bundle ({path})"
+        if path and "\n" not in path and not facts.maybe_flag("run", "anonymised")
+        else "ca_bundle"
+    )
     bundle = ("certificates", "bundle")
     if not facts.flag(*bundle, "parses"):
-        return failed("ca_bundle cannot be read", "unreadable", "Give PEM certificates in ca_bundle", Who.YOU)
+        return failed(f"{which} cannot be read", "unreadable", "Give PEM certificates in ca_bundle", Who.YOU)
     if not facts.flag(*bundle, "has_authority"):
         return failed(
-            "ca_bundle holds no authority",
+            f"{which} holds no authority",
             "unreadable",
             "Give the certificate of the authority, not the server's own",
             Who.YOU,

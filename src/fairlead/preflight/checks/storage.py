@@ -75,10 +75,10 @@ def storage_class(facts: Facts, config: Config) -> Finding:
             Who.YOU,
         )
         return chosen if missing else _works(classes[name], facts)
-    return _default(classes, facts)
+    return _default(classes, facts, config)
 
 
-def _default(classes: dict[str, Facts], facts: Facts) -> Finding:
+def _default(classes: dict[str, Facts], facts: Facts, config: Config) -> Finding:
     defaults = [each_name for each_name, each in classes.items() if _is_default(each)]
     if not defaults:
         remedy = (
@@ -86,6 +86,8 @@ def _default(classes: dict[str, Facts], facts: Facts) -> Finding:
             if classes
             else "Install a provisioner with a StorageClass, and name it in storage.class"
         )
+        if config.prometheus.mode == "bundled":
+            remedy += ". Prometheus keeps its samples there: without a class, as long as its pod lives; or set prometheus.mode to none"
         return failed("no class is named, and none is the default", "no-default", remedy, Who.STORAGE)
     if len(defaults) == 1:
         return _works(classes[defaults[0]], facts)

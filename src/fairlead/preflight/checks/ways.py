@@ -60,7 +60,7 @@ def _chart(config: Config) -> Way:
 
 
 def _images(config: Config) -> tuple[Way, Way]:
-    own, third = image_home(config), config.egress.third_party
+    own, third = image_home(config), _third_party(config)
     has_own = config.air_gap and own != Config().registry.host and not config.registry.local_images
     mirrors, are_usual = config.registry.mirrors[:1], third == Config().egress.third_party
     product = Way(
@@ -87,10 +87,18 @@ def _images(config: Config) -> tuple[Way, Way]:
         purpose="third-party images",
         key="registry.mirrors" if mirrors else "egress.third_party",
         idle=_shut(config)
-        or _unset(" ".join(third), "egress.third_party")
+        or ("" if third else "egress.third_party names none")
         or (_ON_NODES if config.registry.local_images and are_usual else ""),
     )
     return product, others
+
+
+def _third_party(config: Config) -> tuple[str, ...]:
+    """Registries of images that others make: those that are named, and that of the Prometheus which the product brings."""
+    is_had_inside = config.registry.local_images or config.registry.mirrors or config.air_gap
+    if config.prometheus.mode != "bundled" or is_had_inside:
+        return config.egress.third_party
+    return tuple(dict.fromkeys((*config.egress.third_party, *Config().egress.third_party)))
 
 
 def _run_time(config: Config) -> tuple[Way, ...]:

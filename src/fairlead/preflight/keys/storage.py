@@ -42,7 +42,7 @@ registry.manifest | number | HTTP status of our smallest image's manifest | N
 registry.manifest_from_probe_pod | number | the same, said of a pod | N
 registry.manifest_from_probe_pod_with_ca_bundle | number | the same with ca_bundle | N
 registry.tls_from_workstation_with_ca | word | ok, or verify_failed | W
-registry.ratelimit_remaining | number=no limit is told | pulls left | N: header
+registry.ratelimit_remaining | number=not judged | pulls left | N: header
 registry.blob.status | number | HTTP status of one layer | N
 registry.blob.location_host | host | host it is redirected to, HOST or HOST:PORT where that is not 443 | N
 registry.blob.follow | word | ok, or class of the failure at that host | N
