@@ -204,8 +204,8 @@ def leftovers(facts: Facts, config: Config) -> Finding:
 
 def _all_of(found: Sequence[Finding]) -> Finding:
     """The first, with what all of them saw and ask for."""
-    remedies = dict.fromkeys(each.remedy for each in found if each.remedy)
-    return replace(found[0], seen="; ".join(each.seen for each in found), remedy="\n".join(remedies))
+    seen, remedies = (dict.fromkeys(each) for each in zip(*((each.seen, each.remedy) for each in found), strict=True))
+    return replace(found[0], seen="; ".join(seen), remedy="\n".join(filter(None, remedies)))
 
 
 PROBES: Final = "fairlead-preflight-"
