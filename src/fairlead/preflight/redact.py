@@ -32,6 +32,7 @@ _SECRETS: Final = (
     re.compile(rf"(?i)(?<![\w-])(?:[\w-]*(?:{_NAMED}|sig))[\"']?\s*[=:]\s*[\"']?[^\s&\"',;]+"),
     re.compile(rf"(?i)(?<![\w-])--?[\w-]*{_NAMED}\s+[\"']?[^\s\"',;-][^\s\"',;]*"),
     re.compile(rf"(?i)\b{_NAMED}\s+(?:is|was)\s+(?!(?:{_SAID_OF_THEM})\b)[\"']?[^\s\"',;]+"),
+    re.compile(rf"(?i)\b{_NAMED}\s+(?=[^\s\"',;]*\d)[^\s\"',;]{{6,}}"),
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     re.compile(r"\b(?:gl[a-z]{2,5}-|gh[a-z]_|github_pat_|hf_|sk-|xox[a-z]-|nvapi-|dckr_pat_|sha256~)[\w-]{16,}"),
     re.compile(r"(?<!sha256:)\b[0-9a-f]{40,}\b"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -35,6 +36,9 @@ def _together(config: Config) -> Iterator[str]:
         yield "prometheus.mode is existing, and prometheus.url does not say where it is"
     if config.control_plane.cluster and not config.control_plane.url:
         yield "control_plane.cluster is set, and control_plane.url does not say where the control plane is"
+    for entry in config.proxy.no_proxy.replace(",", " ").split():
+        if "/" in entry and not _is_range(entry):
+            yield f"proxy.no_proxy: {entry!r} is no range; write ADDRESS/BITS, such as 10.0.0.0/8"
     for code, reason in config.accept.items():
         if not reason.strip():
             yield f"accept.{code}: there is no reason; write why the risk is taken"
@@ -52,6 +56,14 @@ def _is_url(text: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 0) >= 0 and " " not in text
     except ValueError:
         return False
+
+
+def _is_range(text: str) -> bool:
+    try:
+        ip_network(text.strip("[]"), strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_host(text: str) -> bool:

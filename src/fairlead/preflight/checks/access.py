@@ -131,7 +131,7 @@ def permissions(facts: Facts, config: Config) -> Finding:
             _request([], unread),
             Who.CLUSTER_ADMIN,
         )
-    untried = [each for each in sent if each.refusal in (Refusal.NO_DRY_RUN, Refusal.NO_ANSWER)]
+    untried = [each for each in sent if each.refusal in (Refusal.NO_DRY_RUN, Refusal.NO_ANSWER) or each.is_untold]
     if untried:
         told = "; ".join(f"{each.object}: {each.message or each.status}" for each in untried)
         return unknown(

@@ -180,6 +180,10 @@ def _walked(found: Facts, way: Way, facts: Facts, config: Config, proof: Proof) 
     proven = attempt(lambda: proof(found, facts, proxied))
     if proven.verdict is Verdict.FAIL:
         proven = replace(proven, seen=f"{_named(way)}: {proven.seen}")
+        if proxied and _status(found, proxied) == _WANTS_CREDENTIALS:
+            return replace(
+                proven, cause="proxy", remedy="Set proxy.credentials_secret: the proxy wants credentials", who=Who.YOU
+            )
         if proven.cause == "http" and not _is_refusal(found, proxied):
             return replace(proven, remedy=_at_the_server(way), who=Who.YOU)
         return replace(proven, remedy=proven.remedy or _request(way, config), who=proven.who or Who.NETWORK)
@@ -208,9 +212,11 @@ def _broken_step(found: Facts, way: Way, config: Config, proxied: bool) -> Findi
             return failed(f"{_named(way)}: {step} {told}", step, request, Who.NETWORK)
     connect = found.maybe_number("connect")
     if proxied and connect is not None and connect >= 300:
-        wants = "it wants credentials: set proxy.credentials_secret" if connect == 407 else request
+        wants = "it wants credentials: set proxy.credentials_secret" if connect == _WANTS_CREDENTIALS else request
         seen = f"{_named(way)}: the proxy {proxy_of(config)} answers {connect:g}"
-        return failed(seen, "proxy", wants[:1].upper() + wants[1:], Who.YOU if connect == 407 else Who.NETWORK)
+        return failed(
+            seen, "proxy", wants[:1].upper() + wants[1:], Who.YOU if connect == _WANTS_CREDENTIALS else Who.NETWORK
+        )
     return _broken_tls(found, way, config)
 
 
@@ -251,6 +257,7 @@ def _by_pod_network(found: Facts, broken: Finding, way: Way) -> Finding:
     )
 
 
+_WANTS_CREDENTIALS: Final = 407
 _REFUSALS: Final = (403, 451, 511)
 """What a firewall or a portal says in the place of an answer, with a page for people."""
 

@@ -15,6 +15,7 @@ from fairlead.preflight.check import (
     Verdict,
     Who,
     failed,
+    listed,
     passed,
     told,
     unknown,
@@ -56,8 +57,9 @@ def gpu_nodes(facts: Facts, config: Config) -> Finding:
     for name in nodes.names:
         node_of(facts, name).need("labels")
     lying = {name: _lies(node) for name in nodes.names if _is_labelled_only(node := node_of(facts, name))}
-    if not lying and not gpu_roster(facts).names and not nodes.doubt:
-        seen = "no node has a GPU"
+    has_none = not gpu_roster(facts).names and not nodes.doubt
+    if has_none and (not lying or (config.production and not any(registered(node_of(facts, name)) for name in lying))):
+        seen = "no node has a GPU" + (f"; {told(lying, len(lying) + 1)}" if lying else "")
         return failed(seen, "none", _ADD) if config.production else warned(f"{seen}; they may come later", "none", _ADD)
     found = by_gpu_node(facts, _gpu_node)
     return _with(found, lying) if lying else found
@@ -145,8 +147,21 @@ def gpu_operator(facts: Facts, config: Config) -> Finding:
         return _by_hand(facts, config)
     if there is None and state is None:
         facts.text("gpu_operator", "version")
-    found = by_gpu_node(facts, lambda node: of_links(node, facts, (Link.PLUGIN,)))
+    found = by_gpu_node(facts, lambda node: _operands(node, of_links(node, facts, (Link.PLUGIN,))))
     return found if found.verdict is not Verdict.PASS else _operator(facts, found)
+
+
+def _operands(node: Facts, plugin: Finding) -> Finding:
+    """Of a node: its plug-in, then the operator's other pods there."""
+    states = {each: node.maybe_text("operands", each) for each in node.maybe_keys("operands")}
+    down = [f"{each}: {state}" for each, state in states.items() if state is not None and state not in _WELL]
+    if plugin.verdict is not Verdict.PASS or not down:
+        return plugin
+    remedy = f"kubectl get pods --all-namespaces --field-selector spec.nodeName={node.text('name')}, and look at the log of those"
+    return failed(f"pods of the operator do not run: {listed(down)}", "operand-missing", remedy)
+
+
+_WELL: Final = ("running", "Running", "succeeded", "Succeeded", "completed", "Completed")
 
 
 def _by_hand(facts: Facts, config: Config) -> Finding:
@@ -248,7 +263,15 @@ def gpu_sharing(facts: Facts, config: Config) -> Finding:
     - mig-single: every slice counts as one GPU.
     - fewer: fewer are offered than there are; some may be unhealthy.
     """
-    return by_gpu_node(facts, _sharing)
+    return by_gpu_node(facts, _behind_driver)
+
+
+def _behind_driver(node: Facts) -> Finding:
+    """What is shared, where the driver counts cards."""
+    found = _sharing(node)
+    if found.verdict in (Verdict.FAIL, Verdict.WARN) and node.maybe_number("nvml_devices") == 0:
+        return unknown("the driver counts no GPU: see gpu-driver")
+    return found
 
 
 def _sharing(node: Facts) -> Finding:

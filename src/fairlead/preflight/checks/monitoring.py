@@ -143,8 +143,11 @@ def _operator(facts: Facts, config: Config) -> Finding:
             "Give the Prometheus object a serviceMonitorSelector, {} for all",
             Who.YOU,
         )
+    by_labels = [each for each in selectors if not _has_labels(each, config)]
     wanted = listed(
-        f"{key}={each.text('match_labels', key)}" for each in selectors for key in each.maybe_keys("match_labels")
+        f"{key}={each.text('match_labels', key)}"
+        for each in (by_labels[:1] if len(by_labels) == len(selectors) else ())
+        for key in each.maybe_keys("match_labels")
     )
     return failed(
         f"no Prometheus selects our ServiceMonitors; they want {wanted or 'other namespaces'}",
@@ -155,10 +158,11 @@ def _operator(facts: Facts, config: Config) -> Finding:
 
 
 def _selects(each: Facts, config: Config) -> bool:
-    labels = all(
-        config.prometheus.labels.get(key) == each.text("match_labels", key) for key in each.keys("match_labels")
-    )
-    return labels and each.flag("selects_namespace")
+    return _has_labels(each, config) and each.flag("selects_namespace")
+
+
+def _has_labels(each: Facts, config: Config) -> bool:
+    return all(config.prometheus.labels.get(key) == each.text("match_labels", key) for key in each.keys("match_labels"))
 
 
 def _label(wanted: str) -> str:

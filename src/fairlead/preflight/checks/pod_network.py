@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Final
 
 from fairlead.preflight.check import Check, Finding, Verdict, Who, by_node, failed, listed, passed, unknown, warned
-from fairlead.preflight.checks.ways import is_proxied
+from fairlead.preflight.checks.ways import HTTPS, is_proxied, ways
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
+from fairlead.preflight.hide import hidden_name, is_address
 from fairlead.preflight.roster import roster
 
 _SANDBOX: Final = ("FailedCreatePodSandBox", "FailedCreatePodSandbox", "NetworkNotReady")
@@ -28,10 +30,11 @@ def node_connectivity(facts: Facts, config: Config) -> Finding:
     broken = _broken_pairs(facts)
     blamed = _blamed(broken)
     nodes = roster(facts, facts.maybe_keys("probes"), facts.maybe_keys("connectivity"))
-    return by_node(nodes, lambda name: _connected(name, blamed, facts))
+    is_alone = len(nodes.names) == 1 and not nodes.doubt
+    return by_node(nodes, lambda name: _connected(name, blamed, facts, is_alone=is_alone))
 
 
-def _connected(name: str, blamed: Mapping[str, list[str]], facts: Facts) -> Finding:
+def _connected(name: str, blamed: Mapping[str, list[str]], facts: Facts, *, is_alone: bool) -> Finding:
     if stopped := _not_started(name, facts):
         return stopped
     if name in blamed:
@@ -43,6 +46,8 @@ def _connected(name: str, blamed: Mapping[str, list[str]], facts: Facts) -> Find
             "firewall (iptables -L FORWARD), network policies",
             Who.NETWORK,
         )
+    if is_alone and facts.known("connectivity", name) and not facts.keys("connectivity", name):
+        return passed("there is no other node to reach")
     if not facts.left_out("connectivity", name):
         return _others(name, facts)
     if facts.flag("probes", name, "egress_ok"):
@@ -151,9 +156,22 @@ def dns(facts: Facts, config: Config) -> Finding:
     return by_node(nodes, lambda name: _names(name, facts, config))
 
 
+def _key(host: str, facts: Facts) -> str:
+    """How a host is called in the facts, under its hidden name where names are hidden."""
+    is_hidden = facts.maybe_flag("run", "anonymised") is True and not is_address(host)
+    return hidden_name("host", host, facts.run_id) if is_hidden else host
+
+
+def _is_of_the_node(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
 def _names(name: str, facts: Facts, config: Config) -> Finding:
     if not facts.left_out("dns", name):
-        return _resolved(facts.at("dns", name), config)
+        return _resolved(facts.at("dns", name), facts, config)
     if probe_state(name, facts) not in (*_ENDED, None):
         return unknown(why_no_probe(name, facts))
     if facts.flag("probes", name, "egress_ok"):
@@ -161,7 +179,7 @@ def _names(name: str, facts: Facts, config: Config) -> Finding:
     return unknown("its probe ran and reached nothing; which name fails was not tried")
 
 
-def _resolved(found: Facts, config: Config) -> Finding:
+def _resolved(found: Facts, facts: Facts, config: Config) -> Finding:
     inside = found.text("cluster_name")
     if inside != "ok":
         remedy = (
@@ -169,7 +187,8 @@ def _resolved(found: Facts, config: Config) -> Finding:
             "let pods of this node reach them: UDP and TCP 53"
         )
         return failed(f"a name of the cluster is not resolved: {inside}", "cluster-name", remedy)
-    hosts = [host for host in found.keys("hosts") if not is_proxied(host, 443, config)]
+    asked = {_key(host, facts): (host, port) for way in ways(config) for host, port in way.hosts}
+    hosts = [host for host in found.keys("hosts") if not is_proxied(*asked.get(host, (host, HTTPS)), config)]
     lost = [host for host in hosts if {found.text("hosts", host, way) for way in ("plain", "with_dot")} != {"ok"}]
     if lost:
         return failed(
@@ -181,7 +200,7 @@ def _resolved(found: Facts, config: Config) -> Finding:
         search = " or ".join(domains) or "a search domain"
         seen = f"{listed(caught)} gives something else without a final dot: {search} has a wildcard"
         return warned(seen, "wildcard", f"Remove the wildcard of {search}, or set ndots:1 for pods", Who.NETWORK)
-    local = [each for each in found.texts("nameservers") if each.startswith("127.") or each == "::1"]
+    local = [each for each in found.texts("nameservers") if _is_of_the_node(each)]
     if local:
         return warned(
             f"its nameserver is {local[0]}, on the node itself",

@@ -73,7 +73,8 @@ def registry_pull(facts: Facts, config: Config) -> Finding:
     if not facts.known("runtime_pull"):
         return _by_http(facts, config) or unknown(facts.why("runtime_pull"))
     found = by_node(roster(facts, facts.keys("runtime_pull")), lambda name: _pulled(name, facts, config))
-    return (_by_http(facts, config) or found) if found.verdict is Verdict.UNKNOWN else found
+    some = any(facts.maybe_text("runtime_pull", node) == "ok" for node in facts.keys("runtime_pull"))
+    return (_by_http(facts, config) or found) if found.verdict is Verdict.UNKNOWN and not some else found
 
 
 def _pulled(name: str, facts: Facts, config: Config) -> Finding:

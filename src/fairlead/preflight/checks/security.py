@@ -67,7 +67,7 @@ def _admitted(name: str, sent: list[Try], facts: Facts, config: Config) -> Findi
     if accepted:
         return _with_label(name, accepted[0], facts)
     refused = next((each for each in sent if each.refusal is not Refusal.NO_ANSWER), None)
-    if refused is None or refused.refusal not in (Refusal.POD_SECURITY, Refusal.RBAC):
+    if refused is None or refused.refusal is not Refusal.POD_SECURITY:
         return unknown(f"the {name} could not be tried: {sent[0].message or sent[0].refusal}")
     return _refused(name, refused, facts, config)
 
@@ -96,6 +96,8 @@ def _refused(name: str, refused: Try, facts: Facts, config: Config) -> Finding:
     if "security context constraint" in text or facts.maybe_text("openshift", "cluster_version_object") == "found":
         remedy = f"oc adm policy add-scc-to-user privileged -z fairlead-node -n {namespace}"
         return failed(f"the {name} is refused: {said}", "scc", remedy)
+    if _is_old_policy(text, facts) and config.pod_security_policy in ("on", "true", True):
+        return passed(f"the {name} is refused by the policies that are there; the chart brings one that allows it")
     if _is_old_policy(text, facts):
         remedy = "Set podSecurityPolicy: on"
         return failed(f"the {name} is refused: {said}", "psp", remedy, Who.YOU)
@@ -161,7 +163,8 @@ def _policies(facts: Facts) -> Finding | None:
         each for each in tries(facts) if each.refusal is Refusal.POLICY or (each.is_of_project and _is_final(each))
     ]
     if not refused:
-        return None
+        untold = next((each for each in tries(facts) if each.is_untold), None)
+        return unknown(f"the {untold.object}: it is not known what was said to it") if untold else None
     full = all(each.refusal is Refusal.QUOTA for each in refused)
     seen = "; ".join(f"the {each.object} is refused: {each.message or each.status}" for each in refused)
     if full:

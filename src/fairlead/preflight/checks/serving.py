@@ -54,6 +54,9 @@ def oidc_provider(facts: Facts, config: Config) -> Finding:
         return failed(seen, "issuer", f"Set oidc.issuer to '{said}'", Who.YOU)
     if (keys := facts.number("oidc", "jwks_status")) != 200:
         host = facts.maybe_text("oidc", "jwks_host")
+        if not keys:
+            remedy = f"Ask for: from the control plane to {host or 'the host of jwks_uri'}, for the keys of sign-in"
+            return failed(f"its keys{f' at {host}' if host else ''} do not answer", "unreachable", remedy, Who.NETWORK)
         seen = f"its keys{f' at {host}' if host else ''} are answered with {keys:g}"
         remedy = f"Look at the log of {host or 'the host of jwks_uri'} for why it answers so: it is reached"
         return failed(seen, "unreachable", remedy, Who.YOU)

@@ -305,7 +305,7 @@ _SQUASH: Final = "Set fsGroup, or give the exported folder to the users' id"
 
 def _wrote_back(name: str, trial: Facts) -> Finding:
     appended = trial.or_else({}, "appended_on")
-    if isinstance(appended, dict) and appended.get(name, "ok") != "ok":
+    if isinstance(appended, dict) and name in appended and trial.text("appended_on", name) != "ok":
         return failed(f"it reads, and cannot write: {appended[name]}", "root-squash", _SQUASH, Who.STORAGE)
     return passed("read what was written elsewhere")
 

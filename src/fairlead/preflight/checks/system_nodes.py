@@ -44,7 +44,10 @@ def system_nodes(facts: Facts, config: Config) -> Finding:
     beside = sorted(name for name, node in everywhere.items() if name not in nodes and _is_ours(node, config))
     fit = [name for name, node in nodes.items() if name not in ours and _could_be(node, config)]
     name, key = min(fit, default="NAME"), config.system_nodes.label
-    label = f"kubectl label node {name} {key}= && kubectl taint node {name} {key}:NoSchedule"
+    bare = key.partition("=")[0]
+    label = (
+        f"kubectl label node {name} {key if '=' in key else f'{key}='} && kubectl taint node {name} {bare}:NoSchedule"
+    )
     found = _judged(config, ours, beside, label if fit else f"{_LARGER} {_wanted(config)}{_OR_LESS}, and: {label}")
     return replace(found, expected=f"in production at least one node with the label, {_wanted(config)}")
 

@@ -24,6 +24,7 @@ class Refusal(StrEnum):
 
 _WORDS: Final = (
     (Refusal.NO_DRY_RUN, ("dry run", "dry-run", "dryrun")),
+    (Refusal.NO_ANSWER, ("because it is being terminated",)),
     (Refusal.ESCALATION, ("attempting to grant", "not currently held", "escalat")),
     (
         Refusal.QUOTA,
@@ -45,6 +46,9 @@ _WORDS: Final = (
 )
 """Kind -> what its messages say, the most telling first."""
 
+_OF_WEBHOOKS: Final = "admission webhook"
+_OWN_SECURITY: Final = ("podsecurity", "pod-security", "pod security")
+"""Words of Kubernetes' own levels, which may be kept by a webhook too."""
 _CONFLICT: Final = 409
 _TAKEN: Final = "already exists"
 
@@ -77,6 +81,11 @@ class Try:
         return self.status is not None and self.status < 300
 
     @property
+    def is_untold(self) -> bool:
+        """Whether it is not known what came back, or only that it was refused."""
+        return not self.accepted and (self.status is None or not self.message)
+
+    @property
     def refusal(self) -> Refusal:
         """Why not."""
         if self.accepted:
@@ -85,6 +94,8 @@ class Try:
             return Refusal.NO_ANSWER
         text = self.message.lower()
         said = next((kind for kind, words in _WORDS if any(word in text for word in words)), None)
+        if said is Refusal.POD_SECURITY and _OF_WEBHOOKS in text and not any(word in text for word in _OWN_SECURITY):
+            return Refusal.POLICY  # its rules may be about the same fields
         return said or self._usual
 
     @property
@@ -102,9 +113,15 @@ def tries(facts: Facts) -> tuple[Try, ...]:
     return tuple(_try(each) for each in facts.maybe_items("dry_run"))
 
 
+def _is_good(status: float | None) -> bool:
+    return status is not None and status < 300
+
+
 def _try(each: Facts) -> Try:
     labels = tuple((key, each.text("labels", key)) for key in sorted(each.or_else({}, "labels")))
     status = each.maybe_number("http_status")
+    if not each.known("message_mentions") and not each.left_out("message_mentions") and not _is_good(status):
+        status = None  # what was said decides what kind of refusal it is
     return Try(
         each.text("object"),
         str(each.or_else("", "namespace")),

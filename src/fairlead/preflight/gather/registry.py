@@ -171,7 +171,7 @@ class _Talk:
         size = int(seen.headers.get("content-length", "0") or 0)
         if seen.status == 200 and size == len(seen.body) > 0:
             found["digest_ok"] = digest == f"sha256:{hashlib.sha256(seen.body).hexdigest()}"
-            if host and not found["digest_ok"]:
+            if not found["digest_ok"]:
                 found["follow"] = "block_page"  # it answers, and it is another who does
         return found
 

@@ -140,8 +140,8 @@ def oidc_facts(document: Seen, jwks: Seen | None) -> Facts:
             found[ours] = read[theirs]
     if jwks_uri := read.get("jwks_uri"):
         found["jwks_host"] = place_in(str(jwks_uri))
-    if jwks is not None and jwks.status is not None:
-        found["jwks_status"] = jwks.status
+    if jwks is not None:
+        found["jwks_status"] = jwks.status or 0
     return found
 
 

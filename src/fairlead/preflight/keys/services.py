@@ -45,7 +45,7 @@ control_plane.cluster_id_in_use | flag=false | another cluster is connected with
 oidc.discovery_status | number | HTTP status of /.well-known/openid-configuration | W or N: from where the control plane runs
 oidc.error | word | class of the failure where there was no answer, or a page (block_page) | the same
 oidc.issuer_in_document | url | its `issuer`, as it is | the same
-oidc.jwks_status | number | HTTP status of its jwks_uri | the same
+oidc.jwks_status | number | HTTP status of its jwks_uri, 0 where there was no answer | the same
 oidc.jwks_host | host | host of it, HOST or HOST:PORT where that is not 443 | the same
 oidc.signing_algs[] | word=not judged | id_token_signing_alg_values_supported | the same
 oidc.authorization_endpoint | url=not judged | its `authorization_endpoint` | W
