@@ -9,14 +9,15 @@ from fairlead.cluster.node.mps import Word
 from fairlead.cluster.node.report import NO_MPS, status_of, untold
 from fairlead.objects import fields
 from fairlead.objects.meta import ObjectMeta
-from fairlead.objects.pod import Pod
+from fairlead.objects.pod import Pod, PodStatus
 
 ONE, TWO = Device(index=0, uuid="GPU-1", model="H100", memory_mib=80_000), Device(index=1, uuid="GPU-2")
 
 
-def a_reservation(name: str, group: str, told: str = "") -> Pod:
+def a_reservation(name: str, group: str, told: str = "", phase: str = "Running") -> Pod:
     notes = {fields.RESERVED_DEVICE: told} if told else {}
-    return Pod(metadata=ObjectMeta(name=name, namespace="res", labels={fields.GPU_GROUP: group}, annotations=notes))
+    meta = ObjectMeta(name=name, namespace="res", labels={fields.GPU_GROUP: group}, annotations=notes)
+    return Pod(metadata=meta, status=PodStatus(phase=phase))
 
 
 def test_a_device_is_written_on_whoever_got_it_and_was_not_told() -> None:
@@ -36,6 +37,13 @@ def test_a_device_is_written_on_whoever_got_it_and_was_not_told() -> None:
         (new, {fields.RESERVED_DEVICE: "GPU-1"}),
         (wrong, {fields.RESERVED_DEVICE: "GPU-3"}),
     ]
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Succeeded", "Failed"])
+def test_a_device_is_told_only_while_its_pod_runs(phase: str) -> None:
+    given = {("res", "new"): ("GPU-1",)}
+    assert not list(untold([a_reservation("new", "g1", phase=phase)], given)), "a kubelet may give it another yet"
+    assert list(untold([a_reservation("new", "g1")], given))
 
 
 def test_a_device_is_told_only_once_its_daemon_answers_or_failed_and_together_with_that() -> None:

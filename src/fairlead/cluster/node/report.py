@@ -10,7 +10,7 @@ from fairlead.kube.podresources import Given
 from fairlead.objects import fields
 from fairlead.objects.json import JsonObject
 from fairlead.objects.organisation import DeviceReport, NodeReportStatus
-from fairlead.objects.pod import Pod, has_ended
+from fairlead.objects.pod import Pod
 from fairlead.objects.times import text_of
 
 NO_MPS = Word()
@@ -60,10 +60,13 @@ def status_of(
 
 
 def reserved(pods: Sequence[Pod], given: Given) -> Iterator[tuple[Pod, str]]:
-    """Living reservation pods whose device is known to the kubelet, each with it."""
+    """Reservation pods that run and whose device is known to the kubelet, each with it.
+
+    A kubelet that starts anew before the pod runs may give it another device.
+    """
     for pod in pods:
         devices = given.get((pod.metadata.namespace, pod.metadata.name), ())
-        if len(devices) == 1 and not has_ended(pod):
+        if len(devices) == 1 and pod.status.phase == "Running":
             yield pod, devices[0]
 
 
