@@ -101,9 +101,10 @@ _VERBS_READ: Final = frozenset(("get", "list", "watch"))
 
 
 def permissions(facts: Facts, config: Config) -> Finding:
-    """Each object of the installation is sent to the API server as a dry run, with the account that runs the command. That is the proof;
-    what the API server says when it is asked about rights is a hint only: it says yes to objects it refuses later, because nobody may
-    give away rights that he has not. Rights that no check and no object needs are not asked about.
+    """Samples of the objects that take most rights (pods, a role, a definition, a webhook's configuration) are sent to the API server as a
+    dry run, with the account that runs the command; `fairlead install --dry-run` sends every object. That is the proof; what the API
+    server says when it is asked about rights is a hint only: it says yes to objects it refuses later, because nobody may give away rights
+    that he has not. Rights that no check and no object needs are not asked about.
 
     - rbac: rights are refused. A cluster admin can make the installation, or grant them. Where only lists are refused, this is unknown, as
       what they would have told is.

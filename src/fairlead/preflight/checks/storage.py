@@ -217,7 +217,7 @@ def shared_volume(facts: Facts, config: Config) -> Finding:
     nodes = roster(facts, *named, facts.maybe_keys("csi_plugin_pods"))
     trial = facts.at("shared_volume_trial")
     if (error := trial.maybe_text("write_error")) and not trial.known("wrote_on"):
-        return _not_written(error)
+        return _ONLY_ROOT if trial.or_else(False, "root_only") else _not_written(error)
     found = by_node(nodes, lambda name: _read(name, facts))
     if found.verdict is not Verdict.PASS:
         return found
@@ -301,6 +301,7 @@ def _read(name: str, facts: Facts) -> Finding:
 
 
 _SQUASH: Final = "Set fsGroup, or give the exported folder to the users' id"
+_ONLY_ROOT: Final = warned("only root can write", "root-squash", _SQUASH, Who.STORAGE)
 
 
 def _wrote_back(name: str, trial: Facts) -> Finding:
@@ -373,7 +374,7 @@ def _writing(facts: Facts) -> list[Finding]:
     if error := trial.maybe_text("write_error"):
         found.append(_not_written(error))
     if trial.or_else(False, "root_only"):
-        found.append(warned("only root can write", "root-squash", _SQUASH, Who.STORAGE))
+        found.append(_ONLY_ROOT)
     elif not trial.known("wrote_on"):
         found.append(unknown(trial.why("wrote_on")))
     if (seconds := float(trial.or_else(0, "seconds_until_seen"))) > _SLOW_SECONDS:

@@ -7,7 +7,7 @@ prometheus.tls | word | ok, verify_failed, not_used | N: handshake with the give
 prometheus.query_ok | flag | `up` was answered with status success | Q: GET /api/v1/query?query=up
 prometheus.get_query_without_token | number | HTTP status without the token | Q: the same
 prometheus.get_query_with_token | number | HTTP status with the token | Q: the same
-prometheus.post_query | number=not judged | HTTP status of the same by POST | Q: POST
+prometheus.post_query | number=not judged | HTTP status of the same by POST | whoever writes the facts: we ask by GET
 prometheus.up_series | number | series in the answer | Q: the same
 prometheus.token_roles[] | name | roles of the token's account | whoever writes the facts: preflight has no right to read role bindings
 prometheus.objects | number | Prometheus objects | A: prometheuses.monitoring.coreos.com
@@ -23,7 +23,7 @@ metrics.kube_node_status_allocatable | number | series of this name | Q: count
 metrics.kube_state_metrics_build_info_version | word | version of kube-state-metrics | Q
 metrics.kube_state_metrics_duplicates | flag=false | one object comes from two targets that are not shards | Q: count by object
 metrics.newest_sample_age_seconds | number | age of the newest sample of these | Q: time() - timestamp()
-metrics.scrape_interval_seconds | number=60 | interval of the scrape | Q: distance of samples
+metrics.scrape_interval_seconds | number=60 | interval of the scrape | whoever writes the facts: the usual one is taken
 metrics.node_exporter_up.<node> | number | 1 where fresh node_uname_info is there | Q, matched by instance, node label or address
 metrics.node_exporter_absent[] | node | nodes without | Q against A
 metrics.node_exporter_duplicates[] | node=none | nodes with two | Q

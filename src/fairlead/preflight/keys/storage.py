@@ -19,7 +19,7 @@ shared_volume_trial.event_message | message | its message | A: events
 shared_volume_trial.writer_scheduled_on | node | node that the writer was given | A
 shared_volume_trial.wrote_on | node | node on which uid 1000 wrote | N
 shared_volume_trial.write_error | message | why it could not | N
-shared_volume_trial.root_only | flag=false | only root could write | N: second try as root
+shared_volume_trial.root_only | flag=false | only root could write | whoever writes the facts: no pod of a run may be root
 shared_volume_trial.read_on.<node> | word | same_content, other_content, denied, missing, timeout | N
 shared_volume_trial.appended_on.<node> | word=not tried | ok where the reader wrote back, else why not | N
 shared_volume_trial.mount_failed_on.<node> | message | what the kubelet said | A: events
@@ -40,8 +40,8 @@ registry.scheme | word | http or https, as it answers | N
 registry.token | word | ok, refused, not_needed | N: token service, with the pull secret
 registry.manifest | number | HTTP status of our smallest image's manifest | N
 registry.manifest_from_probe_pod | number | the same, said of a pod | N
-registry.manifest_from_probe_pod_with_ca_bundle | number | the same with ca_bundle | N
-registry.tls_from_workstation_with_ca | word | ok, or verify_failed | W
+registry.manifest_from_probe_pod_with_ca_bundle | number | the same with ca_bundle | whoever writes the facts: probes trust ca_bundle always
+registry.tls_from_workstation_with_ca | word | ok, or verify_failed | whoever writes the facts: pods are what counts
 registry.ratelimit_remaining | number=not judged | pulls left | N: header
 registry.blob.status | number | HTTP status of one layer | N
 registry.blob.location_host | host | host it is redirected to, HOST or HOST:PORT where that is not 443 | N
