@@ -222,6 +222,12 @@ def test_namespaces_of_the_chart_that_no_release_owns_are_named() -> None:
     assert found["namespaces_of_others"] == ["fairlead-node"]
 
 
+def test_our_own_namespace_that_goes_is_named_whoever_made_it() -> None:
+    going = {**_namespace("fairlead"), "status": {"phase": "Terminating"}}
+    other = {**_namespace("other"), "status": {"phase": "Terminating"}}
+    assert cluster.terminating([going, other], "fairlead") == ["fairlead"]
+
+
 def test_kinds_of_our_group_that_are_not_ours_are_named() -> None:
     theirs = {"metadata": {"name": "projects.fairlead.dev"}, "spec": {"group": "fairlead.dev"}}
     ours = {**theirs, "metadata": {"name": "departments.fairlead.dev", "labels": {cluster.PART: "fairlead"}}}

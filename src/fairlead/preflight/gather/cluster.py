@@ -272,13 +272,9 @@ def leftover_facts(
     now: float,
 ) -> Facts:
     """What earlier runs, earlier installations and others of our kind have left. `services`: NAMESPACE/NAME of all."""
-    ours = [each for each in namespaces if _is_ours(each)]
     queue = next((each for each in crds if _name(each) == QUEUES), None)
     return {
         "probe_namespaces": sorted(_name(each) for each in namespaces if _has_expired(each, now)),
-        "terminating_namespaces": sorted(
-            _name(e) for e in ours if (e.get("status") or {}).get("phase") == "Terminating"
-        ),
         "namespaces_of_others": sorted(
             _name(e) for e in namespaces if _name(e) in _CHART_MAKES and not _is_released(e)
         ),
@@ -291,6 +287,12 @@ def leftover_facts(
         "kinds_of_others": sorted(_name(each) for each in crds if _is_in_our_place(each)),
         "schedulers": sorted({_SCHEDULERS[_name(each)] for each in deployments if _name(each) in _SCHEDULERS}),
     }
+
+
+def terminating(namespaces: Sequence[Document], own: str) -> list[str]:
+    """Namespaces of ours that go. `own`: the product's, whoever made it."""
+    ours = (each for each in namespaces if _is_ours(each) or _name(each) == own)
+    return sorted(_name(each) for each in ours if (each.get("status") or {}).get("phase") == "Terminating")
 
 
 def _is_ours(each: Document) -> bool:

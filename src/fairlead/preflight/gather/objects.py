@@ -133,14 +133,17 @@ def _facts(lists: Lists, singles: Singles, namespace: str, now: float, config: C
         "runtime_classes": lists.why("runtime_classes")
         or [{"name": e["metadata"]["name"], "handler": e["handler"]} for e in lists("runtime_classes")],
         "leftovers": lists.why("namespaces", "crds", "mutating", "validating", "services", "deployments")
-        or cluster.leftover_facts(
-            lists("namespaces"),
-            lists("crds"),
-            hooks,
-            {f"{e['metadata']['namespace']}/{e['metadata']['name']}" for e in lists("services")},
-            lists("deployments"),
-            now,
-        ),
+        or {
+            **cluster.leftover_facts(
+                lists("namespaces"),
+                lists("crds"),
+                hooks,
+                {f"{e['metadata']['namespace']}/{e['metadata']['name']}" for e in lists("services")},
+                lists("deployments"),
+                now,
+            ),
+            "terminating_namespaces": cluster.terminating(lists("namespaces"), namespace),
+        },
         "storage_classes": lists.why("storage_classes")
         or storage.class_facts(lists("storage_classes"), lists("csi_drivers"), lists("pods")),
         "csi_plugin_pods": lists.why("storage_classes", "nodes", "pods", "daemonsets")
