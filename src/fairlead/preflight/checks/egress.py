@@ -28,6 +28,7 @@ from fairlead.preflight.checks.ways import (
     RUN_TIME,
     Way,
     is_proxied,
+    known_as,
     led_to,
     place,
     proxy_of,
@@ -36,7 +37,6 @@ from fairlead.preflight.checks.ways import (
 )
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
-from fairlead.preflight.hide import hidden_name, is_address
 from fairlead.preflight.roster import roster
 
 _SOON_DAYS: Final = 30
@@ -153,7 +153,7 @@ def _by_host(found: Facts, way: Way, facts: Facts, config: Config, proof: Proof)
         return _walked(found, way, facts, config, proof)
     told: dict[str, Finding] = {}
     for number, host in enumerate(way.hosts):
-        own = found.at("others", _key(host, facts)) if number else found
+        own = found.at("others", known_as(place(*host), facts)) if number else found
         said = attempt(lambda own=own, host=host: _walked(own, replace(way, hosts=(host,)), facts, config, proof))  # type: ignore[misc]
         told[place(*host)] = said
     gravest = worst(told.values())
@@ -163,12 +163,6 @@ def _by_host(found: Facts, way: Way, facts: Facts, config: Config, proof: Proof)
         by_text.setdefault(each.seen.removeprefix(f"{name}: "), []).append(name)
     seen = "; ".join(f"{', '.join(hosts)}: {text}" for text, hosts in by_text.items())
     return replace(gravest, seen=seen, remedy="\n".join(dict.fromkeys(each.remedy for each in bad.values())))
-
-
-def _key(host: tuple[str, int], facts: Facts) -> str:
-    """How a further host is called in the facts, under its hidden name where names are hidden."""
-    is_hidden = facts.maybe_flag("run", "anonymised") is True and not is_address(host[0])
-    return hidden_name("host", place(*host), facts.run_id) if is_hidden else place(*host)
 
 
 def _walked(found: Facts, way: Way, facts: Facts, config: Config, proof: Proof) -> Finding:

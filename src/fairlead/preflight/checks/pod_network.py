@@ -7,10 +7,9 @@ from ipaddress import ip_address
 from typing import Final
 
 from fairlead.preflight.check import Check, Finding, Verdict, Who, by_node, failed, listed, passed, unknown, warned
-from fairlead.preflight.checks.ways import HTTPS, is_proxied, ways
+from fairlead.preflight.checks.ways import HTTPS, is_proxied, known_as, ways
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
-from fairlead.preflight.hide import hidden_name, is_address
 from fairlead.preflight.roster import roster
 
 _SANDBOX: Final = ("FailedCreatePodSandBox", "FailedCreatePodSandbox", "NetworkNotReady")
@@ -156,12 +155,6 @@ def dns(facts: Facts, config: Config) -> Finding:
     return by_node(nodes, lambda name: _names(name, facts, config))
 
 
-def _key(host: str, facts: Facts) -> str:
-    """How a host is called in the facts, under its hidden name where names are hidden."""
-    is_hidden = facts.maybe_flag("run", "anonymised") is True and not is_address(host)
-    return hidden_name("host", host, facts.run_id) if is_hidden else host
-
-
 def _is_of_the_node(address: str) -> bool:
     try:
         return ip_address(address).is_loopback
@@ -187,7 +180,7 @@ def _resolved(found: Facts, facts: Facts, config: Config) -> Finding:
             "let pods of this node reach them: UDP and TCP 53"
         )
         return failed(f"a name of the cluster is not resolved: {inside}", "cluster-name", remedy)
-    asked = {_key(host, facts): (host, port) for way in ways(config) for host, port in way.hosts}
+    asked = {known_as(host, facts): (host, port) for way in ways(config) for host, port in way.hosts}
     hosts = [host for host in found.keys("hosts") if not is_proxied(*asked.get(host, (host, HTTPS)), config)]
     lost = [host for host in hosts if {found.text("hosts", host, way) for way in ("plain", "with_dot")} != {"ok"}]
     if lost:

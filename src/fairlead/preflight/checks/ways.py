@@ -7,6 +7,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from fairlead.preflight.config import Config, image_home
+from fairlead.preflight.facts import Facts
+from fairlead.preflight.hide import hidden_name, is_address
 from fairlead.runtime.proxies import is_exempt
 
 HTTPS: Final = 443
@@ -171,6 +173,12 @@ def proxy_of(config: Config) -> str:
         return ""
     parts = urlsplit(address if "://" in address else f"http://{address}")
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def known_as(host: str, facts: Facts) -> str:
+    """How a HOST or HOST:PORT is called in the facts: by its hidden name where names are hidden."""
+    is_hidden = facts.maybe_flag("run", "anonymised") is True and not is_address(host_and_port(host)[0])
+    return hidden_name("host", host, facts.run_id) if is_hidden else host
 
 
 def _unset(value: str, key: str) -> str:
