@@ -5,21 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from fairlead.preflight.check import (
-    ByApi,
-    Check,
-    Finding,
-    Verdict,
-    Who,
-    attempt,
-    failed,
-    listed,
-    not_needed,
-    passed,
-    unknown,
-    warned,
-)
-from fairlead.preflight.checks import egress
+from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, listed, not_needed, passed, warned
 from fairlead.preflight.checks.ways import HTTPS, host_and_port, proxy_of, unconnected
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
@@ -137,9 +123,6 @@ def control_plane(facts: Facts, config: Config) -> Finding:
         return not_needed("control_plane.url is not set")
     host = ":".join(map(str, host_and_port(config.control_plane.url)))
     found = _connection(host, facts, config)
-    way = attempt(lambda: egress.control_plane(facts, config))
-    if found.verdict is Verdict.FAIL and found.cause == "stream" and way.verdict is Verdict.FAIL:
-        return unknown(f"waits for egress-control-plane: {way.seen}")
     if found.verdict is Verdict.FAIL and (more := unconnected(config)):
         return replace(found, remedy=f"{found.remedy}. {more}")
     return found

@@ -55,9 +55,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     settle: float = 3.0
     """Probes that are up wait so long for others to look together with."""
     look: float = 60.0
-    second_pull: float = 25.0
-    """A kubelet that has not read the pull secret yet asks without it, is refused, and asks again some 10 s later: what fails until
-    then proves nothing of the secret."""
+    second_pull: float = 30.0
+    """A kubelet that has not read the pull secret yet asks without it, is refused, and asks again some 10 s later: what fails so long
+    after the first refusal was seen proves nothing of the secret."""
     poll: float = 1.0
 
 
@@ -87,6 +87,8 @@ class _Living(Struct):
     name: str
     since: float
     address: str = ""
+    refused: float | None = None
+    """When its first pull that failed was seen."""
     document: Document = field(default_factory=dict)
 
 
@@ -236,7 +238,9 @@ class Probes:
                     return "ok"
                 if _in_vain(waits) and not self._is_pulled_again(living):
                     return str(waits.get("message") or waits["reason"])
-            if self._clock.monotonic() >= end:
+            if self._clock.monotonic() >= (
+                end if living.refused is None else living.refused + 2 * self._limits.second_pull
+            ):
                 return "timeout"
             await self._clock.sleep(self._limits.poll)
 
@@ -268,8 +272,11 @@ class Probes:
 
     def _is_pulled_again(self, living: _Living) -> bool:
         """Whether a pull that failed may be one that its node made without the pull secret."""
-        young = self._clock.monotonic() - living.since < self._limits.second_pull
-        return young and bool(self._place.pull_secret)
+        if not self._place.pull_secret:
+            return False
+        now = self._clock.monotonic()
+        living.refused = now if living.refused is None else living.refused
+        return now - living.refused < self._limits.second_pull
 
     def _progress(self, total: int) -> None:
         waits = next((each for each in self._living.values() if not each.address), None)
