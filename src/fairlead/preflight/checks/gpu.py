@@ -154,14 +154,14 @@ def gpu_operator(facts: Facts, config: Config) -> Finding:
 def _operands(node: Facts, plugin: Finding) -> Finding:
     """Of a node: its plug-in, then the operator's other pods there."""
     states = {each: node.maybe_text("operands", each) for each in node.maybe_keys("operands")}
-    down = [f"{each}: {state}" for each, state in states.items() if state is not None and state not in _WELL]
+    down = [f"{each}: {state}" for each, state in states.items() if state is not None and state.lower() not in _WELL]
     if plugin.verdict is not Verdict.PASS or not down:
         return plugin
     remedy = f"kubectl get pods --all-namespaces --field-selector spec.nodeName={node.text('name')}, and look at the log of those"
     return failed(f"pods of the operator do not run: {listed(down)}", "operand-missing", remedy)
 
 
-_WELL: Final = ("running", "Running", "succeeded", "Succeeded", "completed", "Completed")
+_WELL: Final = ("running", "succeeded", "completed")
 
 
 def _by_hand(facts: Facts, config: Config) -> Finding:

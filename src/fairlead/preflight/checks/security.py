@@ -96,7 +96,8 @@ def _refused(name: str, refused: Try, facts: Facts, config: Config) -> Finding:
     if "security context constraint" in text or facts.maybe_text("openshift", "cluster_version_object") == "found":
         remedy = f"oc adm policy add-scc-to-user privileged -z fairlead-node -n {namespace}"
         return failed(f"the {name} is refused: {said}", "scc", remedy)
-    if _is_old_policy(text, facts) and config.pod_security_policy in ("on", "true", True):
+    is_before = facts.maybe_flag("run", "after_install") is not True
+    if _is_old_policy(text, facts) and _brings_policies(config) and is_before:
         return passed(f"the {name} is refused by the policies that are there; the chart brings one that allows it")
     if _is_old_policy(text, facts):
         remedy = "Set podSecurityPolicy: on"
@@ -118,8 +119,12 @@ def _is_old_policy(text: str, facts: Facts) -> bool:
     return "podsecurity" not in text and facts.maybe_flag("psp", "api_served") is True
 
 
+def _brings_policies(config: Config) -> bool:
+    return config.pod_security_policy in ("on", "true", True)
+
+
 def _in_vain(facts: Facts, config: Config) -> Finding | None:
-    if config.pod_security_policy not in ("on", "true", True):
+    if not _brings_policies(config):
         return None
     found = version_of(facts.text("server", "git_version"))
     if facts.maybe_flag("psp", "api_served") is True or (found and found[:2] <= _LAST_WITH_POLICIES):

@@ -271,7 +271,7 @@ class Probes:
                 self._tell(f"{living.node}: {_in_words(found)}")
 
     def _is_pulled_again(self, living: _Living) -> bool:
-        """Whether a pull that failed may be one that its node made without the pull secret."""
+        """Whether a pull that failed may be one that its node made without the pull secret. Notes when the first was seen."""
         if not self._place.pull_secret:
             return False
         now = self._clock.monotonic()
