@@ -43,5 +43,8 @@ def test_what_it_uses_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         "--chart",
         "oci://ghcr.example/fairlead",
     )
-    assert {"egress-charts", "egress-control-plane", "control-plane"} <= set(beside.replace("=", " ").split())
+    words = set(beside.replace("=", " ").split())
+    assert {"egress-charts", "egress-control-plane"} <= words
+    assert "control-plane" not in words, "what is behind the way is unknown, and needs no accepting"
+    assert "waits for egress-control-plane: app.fairlead.example: dns nxdomain" in told
     assert "ghcr.example:443" in told

@@ -37,6 +37,8 @@ def facts(tmp_path: Path) -> Path:
         ("access: {error: timeout}", ["--only", "cluster-connectivity"], 5),
         (GOOD, ["--only", "gpu-drivr"], 2),
         (GOOD, ["--skip", "x"], 2),
+        (GOOD, ["--only", ""], 2),
+        (GOOD, ["--skip", " ,"], 2),
         (GOOD, ["--accept", "dns"], 2),
         (GOOD, ["--accept", "nothing=because"], 2),
         (GOOD, ["--timeout", "soon"], 2),

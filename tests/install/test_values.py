@@ -40,7 +40,7 @@ WHOLE: dict[str, Any] = {
     "images": {"tag": "1.2.3", "digest": "sha256:" + "0" * 64},
     "proxy": {"https": "http://proxy.example.com:3128", "no_proxy": "corp.example", "credentials_secret": "agent"},
     "system_nodes": {"label": "example.com/system"},
-    "prometheus": {"mode": "operator", "labels": {"release": "kps"}},
+    "prometheus": {"mode": "operator", "labels": {"release": "kps"}, "namespace": "monitoring"},
     "remote_write": {"url": "https://metrics.example.com/api/v1/write", "token_secret": "metrics"},
     "storage": {"class": "fast"},
     "oidc": {"issuer": "https://id.example.com", "client_id": "fairlead", "client_secret": "oidc"},

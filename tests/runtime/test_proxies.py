@@ -115,8 +115,11 @@ def test_a_range_that_is_none_is_refused_by_name() -> None:
         ("fd00:10:96::/112", "fd00:10::/32", True),
         ("fd00:10:96::/112", "10.0.0.0/8,.svc", False),
         ("10.96.0.0/12", "*", True),
+        ("10.96.0.0/12", "10.96.0.0/13,10.104.0.0/13", True),
+        ("10.96.0.0/12", "10.96.0.0/13,10.104.0.0/14", False),
+        ("10.96.0.0/12", "fd00::/8,10.96.0.0/12", True),
         ("10.96.0.0/12", "", False),
     ],
 )
-def test_a_range_is_exempt_where_one_entry_holds_all_of_it(network: str, no_proxy: str, exempt: bool) -> None:
+def test_a_range_is_exempt_where_the_entries_hold_all_of_it(network: str, no_proxy: str, exempt: bool) -> None:
     assert is_range_exempt(network, no_proxy) is exempt

@@ -71,8 +71,8 @@ def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
 
 @click.group(invoke_without_command=True)
 @_source
-@click.option("--only", default="", help="Codes of the checks to make, separated by commas.")
-@click.option("--skip", default="", help="Codes of checks to leave out, separated by commas.")
+@click.option("--only", help="Codes of the checks to make, separated by commas.")
+@click.option("--skip", help="Codes of checks to leave out, separated by commas.")
 @click.option(
     "--accept",
     multiple=True,
@@ -112,7 +112,7 @@ def _run(given: Mapping[str, Any]) -> int:
     if given["anonymise"] and given["save_facts"] is None:
         raise click.UsageError("--anonymise hides names in saved facts: it goes with --save-facts FILE.")
     accepted = accepted_risks(given["accept"])
-    selection = select(_codes(given["only"]), _codes(given["skip"]))
+    selection = select(_codes("--only", given["only"]), _codes("--skip", given["skip"]))
     source = source_of(selection, given)
     facts = facts_of(source)
     report = report_of(facts, source.config, selection, accepted)
@@ -185,8 +185,14 @@ def seconds_in(text: str, option: str = "--timeout", example: str = "5m") -> flo
     return seconds
 
 
-def _codes(text: str) -> list[str]:
-    return [code.strip() for code in text.split(",") if code.strip()]
+def _codes(option: str, text: str | None) -> list[str]:
+    """Codes that were named; none where the option was left out. Raises: BadParameter where it names none."""
+    found = [code.strip() for code in (text or "").split(",") if code.strip()]
+    if text is not None and not found:
+        raise click.BadParameter(
+            f"{option} names no check. Expected codes such as gpu-driver,gpu-nodes; leave it out for all checks."
+        )
+    return found
 
 
 def accepted_risks(given: tuple[str, ...]) -> dict[str, str]:

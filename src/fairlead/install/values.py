@@ -9,7 +9,7 @@ import msgspec
 
 from fairlead.preflight.checks.network import no_proxy
 from fairlead.preflight.checks.ways import host_and_port, is_proxied, proxy_of
-from fairlead.preflight.config import Config, Switch, image_home, image_repository, without_user
+from fairlead.preflight.config import Config, Switch, image_home, image_repository, is_off, is_on, without_user
 from fairlead.preflight.facts import Facts
 from fairlead.runtime.errors import Invalid
 
@@ -108,7 +108,7 @@ def _refuse_lost_credentials(config: Config) -> None:
 
 
 def _switch(said: Switch) -> bool | str:
-    return {"on": True, "true": True, "off": False, "false": False}.get(str(said).lower(), "auto")
+    return True if is_on(said) else False if is_off(said) else "auto"
 
 
 def _image(config: Config) -> Values:
@@ -164,7 +164,7 @@ def _prometheus(config: Config, facts: Facts) -> Values:
     inside = config.air_gap or config.registry.local_images or config.registry.mirrors
     return {
         "mode": config.prometheus.mode,
-        "operator": {"labels": config.prometheus.labels},
+        "operator": {"namespace": config.prometheus.namespace, "labels": config.prometheus.labels},
         "storage": {"enabled": has_class, "className": config.storage.class_},
         **({"image": {"repository": f"{image_home(config)}/prometheus"}} if inside else {}),
     }

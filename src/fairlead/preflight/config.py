@@ -144,7 +144,14 @@ class Prometheus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             checks="prometheus",
         ),
     ] = field(default_factory=dict)
-    namespace: Annotated[str, _key("Namespace it is in.", checks="prometheus")] = ""
+    namespace: Annotated[
+        str,
+        _key(
+            "Namespace of our ServiceMonitors, where the Prometheus looks for them; empty: the product's.",
+            value="prometheus.operator.namespace",
+            checks="prometheus",
+        ),
+    ] = ""
 
 
 class RemoteWrite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -353,6 +360,16 @@ class ConfigKey:
 
 PROMETHEUS_TAG: Final = "v2.53.4"
 """Of the Prometheus that the chart brings, by the chart's own value."""
+
+
+def is_on(said: Switch) -> bool:
+    """Whether a switch is on, in whichever spelling."""
+    return str(said).lower() in ("on", "true")
+
+
+def is_off(said: Switch) -> bool:
+    """Whether a switch is off, in whichever spelling."""
+    return str(said).lower() in ("off", "false")
 
 
 def keeps_data(config: Config) -> bool:

@@ -9,6 +9,10 @@ from msgspec import Struct
 
 from fairlead.preflight.config import Config
 
+NODE_NAMESPACE: Final = "fairlead-node"
+"""Where the agents of nodes run."""
+BESIDE: Final = (NODE_NAMESPACE, "fairlead-reservation")
+"""Namespaces of the chart besides that of the product."""
 _MIB: Final = 1 << 20
 _COUNTED: Final = ("pods", "count/pods")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from fairlead.preflight.footprint import BESIDE
 from fairlead.preflight.keys import TREE, Branch
 
 _PREFIX: Final = {
@@ -22,8 +23,10 @@ _PREFIX: Final = {
 """Sort of a key -> what hidden names of it begin with."""
 _NO_NAMES: Final = frozenset(("word", "address", "time", "number", "flag"))
 """Sorts in which no names stand: words of a fixed vocabulary, addresses and times stay as they are."""
-OPEN: Final = frozenset(("default", "kube-system", "kube-public", "kube-node-lease", "localhost", ""))
-"""Names that every cluster has."""
+OPEN: Final = frozenset(("default", "kube-system", "kube-public", "kube-node-lease", "localhost", "", *BESIDE))
+"""Names that every cluster has, and those that the product gives."""
+PROBES: Final = "fairlead-preflight-"
+"""Begins the names of the namespaces that a preflight makes for its pods: they tell nothing of whose cluster it is."""
 _COMMON: Final = frozenset(
     ("true", "false", "yes", "present", "exists", "gpu", "nvidia", "spot", "system", "infra", "control-plane")
 )
@@ -50,7 +53,7 @@ def hidden(document: dict[str, Any], salt: str, keep: tuple[str, ...] = ()) -> d
 
     def note(sort: str, text: str) -> str:
         for kind, name in _names_in(sort, text):
-            if name not in OPEN and name not in keep and not is_address(name):
+            if name not in OPEN and name not in keep and not name.startswith(PROBES) and not is_address(name):
                 names.setdefault(name, kind)
         return text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -74,13 +74,14 @@ def is_exempt(host: str, port: int, no_proxy: str) -> bool:
 
 
 def is_range_exempt(network: str, no_proxy: str) -> bool:
-    """Whether a list as in NO_PROXY names every address of a range: `*`, or a range that holds it, or for a single address that one.
+    """Whether a list as in NO_PROXY names every address of a range: `*`, or ranges and addresses that hold it together.
 
     Raises: Invalid for a range in the list that is none; ValueError where `network` is none.
     """
     wanted = ip_network(network, strict=False)
     entries = [entry for entry in re.split(r"[,\s]+", no_proxy) if entry]
-    return any(entry == "*" or any(_holds(wide, wanted) for wide in _ranges(entry)) for entry in entries)
+    named = [wide for entry in entries if entry != "*" for wide in _ranges(entry) if wide.version == wanted.version]
+    return "*" in entries or any(_holds(wide, wanted) for wide in collapse_addresses(named))  # type: ignore[type-var]
 
 
 def _ranges(entry: str) -> list[IPv4Network | IPv6Network]:

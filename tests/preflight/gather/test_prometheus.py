@@ -24,7 +24,7 @@ from tests.parts.build import Unavailable
 from tests.parts.clocks import clock_off_by
 from tests.parts.prometheus import Prometheus, node_exporter, prometheus
 
-from fairlead.preflight.check import Finding
+from fairlead.preflight.check import Finding, Verdict, judged
 from fairlead.preflight.checks import BY_CODE
 from fairlead.preflight.config import Config, config_of
 from fairlead.preflight.facts import Facts, facts_of
@@ -182,7 +182,7 @@ async def test_one_sample_is_written_refused_or_finds_nobody(tmp_path: Path) -> 
             (takes.url, "pass", 204),
             (off.url, "fail", 404),
             (shut.url, "fail", 401),
-            (f"http://127.0.0.1:{nobody}", "fail", None),
+            (f"http://127.0.0.1:{nobody}", "unknown", None),
         ):
             config = config_of({"remote_write": {"url": f"{url}/api/v1/write"}})
             facts = await asked(config, [HERE])
@@ -190,6 +190,7 @@ async def test_one_sample_is_written_refused_or_finds_nobody(tmp_path: Path) -> 
                 verdict,
                 status,
             ), url
+        assert judged(BY_CODE["egress-metrics"], facts, config).verdict is Verdict.FAIL, "the way is the finding"
         query = await reach(asks.request(f"{takes.url}/api/v1/query?query=fairlead_preflight", config, ""))
         assert b'"run":"a1b2"' in query.body, "it is there"
 

@@ -18,6 +18,7 @@ from fairlead.embedded.nodes.forwards import PortForward
 from fairlead.embedded.nodes.machine import NodeSpec
 from fairlead.embedded.nodes.runtime import CannotStart, Ended, Runtime
 from fairlead.embedded.store.status import bad_request
+from fairlead.embedded.store.store import VERSION
 from fairlead.kube.cache import Cache, Key
 from fairlead.kube.client import Client, LogOptions
 from fairlead.kube.errors import AlreadyExists
@@ -366,9 +367,8 @@ def _node_status(node: NodeSpec, now: str) -> JsonObject:
         "lastTransitionTime": now,
         "lastHeartbeatTime": now,
     }
-    version = f"fairlead-{fairlead.__version__}"
     info: JsonObject = {
-        "kubeletVersion": version,
+        "kubeletVersion": VERSION,
         "containerRuntimeVersion": f"{node.runtime}://{fairlead.__version__}",
     }
     return {"capacity": amounts, "allocatable": {**amounts}, "conditions": [ready], "nodeInfo": info}

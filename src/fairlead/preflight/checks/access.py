@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, passed, unknown, warned
@@ -117,7 +118,10 @@ def permissions(facts: Facts, config: Config) -> Finding:
         return _own(facts)
     sent = tries(facts)
     refused = [each for each in sent if each.refusal in (Refusal.RBAC, Refusal.ESCALATION)]
-    rights = _refused_rights(facts, proven=bool(sent))
+    decided = {each.resource for each in sent if each.accepted} | (
+        set() if config.create_namespaces else {"namespaces"}
+    )
+    rights = _refused_rights(facts, frozenset(decided))
     unread = _unread(facts)
     if refused or rights:
         what = [f"{each.object}: {each.message or each.status}" for each in refused] + [
@@ -134,19 +138,28 @@ def permissions(facts: Facts, config: Config) -> Finding:
         )
     untried = [each for each in sent if each.refusal in (Refusal.NO_DRY_RUN, Refusal.NO_ANSWER) or each.is_untold]
     if untried:
-        told = "; ".join(f"{each.object}: {each.message or each.status}" for each in untried)
-        return unknown(
-            f"could not be tried: {told}",
-            Refusal.NO_DRY_RUN,
-            "Ask whoever runs that webhook for sideEffects: None",
-            Who.CLUSTER_ADMIN,
-        )
+        return _untried(untried)
     if not sent:
         facts.need("dry_run")
         return unknown("no object of the installation was tried")
     return passed(
         f"all {len(sent)} objects that were tried are accepted" if len(sent) > 1 else f"{sent[0].object} is accepted"
     )
+
+
+def _untried(sent: Sequence[Try]) -> Finding:
+    seen = f"could not be tried: {'; '.join(f'{each.object}: {each.message or each.status}' for each in sent)}"
+    if any(each.refusal is Refusal.NO_DRY_RUN for each in sent):
+        return unknown(
+            seen, Refusal.NO_DRY_RUN, "Ask whoever runs that webhook for sideEffects: None", Who.CLUSTER_ADMIN
+        )
+    lacking = sorted({each.namespace for each in sent if each.status == _NOT_THERE and each.namespace})
+    return unknown(
+        seen, remedy="\n".join(f"kubectl create namespace {each}" for each in lacking), who=Who.CLUSTER_ADMIN
+    )
+
+
+_NOT_THERE: Final = 404
 
 
 def _own(facts: Facts) -> Finding:
@@ -164,12 +177,14 @@ def _own(facts: Facts) -> Finding:
     return passed("the controllers may do what they need")
 
 
-def _refused_rights(facts: Facts, *, proven: bool) -> list[str]:
-    """Rights that are needed and refused. Where objects were tried, that decides about making them, not these answers."""
+def _refused_rights(facts: Facts, decided: frozenset[str]) -> list[str]:
+    """Rights that are needed and refused. `decided`: resources that need not be asked about: nobody makes them, or an object of theirs was
+    accepted, which proves more than these answers.
+    """
     found = []
     for review in facts.items_or_none("access_reviews"):
         verb, resource = review.text("verb"), review.text("resource")
-        if _is_needed(verb, resource, proven=proven) and not review.flag("allowed"):
+        if _is_needed(verb, resource, decided) and not review.flag("allowed"):
             found.append(f"{verb} {resource}")
     return list(dict.fromkeys(found))
 
@@ -185,11 +200,11 @@ def _unread(facts: Facts) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _is_needed(verb: str, resource: str, *, proven: bool) -> bool:
+def _is_needed(verb: str, resource: str, decided: frozenset[str]) -> bool:
     """Reviews by kind (`DaemonSet`) instead of the plural of the resource answer no for everything, so they say nothing."""
     if verb in _VERBS_READ:
         return resource in _READ
-    return resource in _MADE and not proven
+    return resource in _MADE and resource not in decided
 
 
 def _request(refused: list[Try], rights: list[str]) -> str:

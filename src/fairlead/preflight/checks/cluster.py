@@ -20,8 +20,9 @@ from fairlead.preflight.check import (
     warned,
     worst,
 )
-from fairlead.preflight.config import Config
-from fairlead.preflight.facts import Facts
+from fairlead.preflight.config import Config, Switch, is_off, is_on
+from fairlead.preflight.facts import Facts, Missing
+from fairlead.preflight.hide import PROBES
 from fairlead.preflight.versions import Version, shown, version_of
 
 LEAST_KUBERNETES: Final = (1, 16, 0)
@@ -77,8 +78,9 @@ def _skewed(facts: Facts, server: Version) -> str:
     allowed = 3 if server >= _WIDER_SKEW_FROM else 2
     bad = {}
     for node in facts.items("nodes"):
-        kubelet = version_of(node.text("kubelet"))
-        if kubelet and not 0 <= server[1] - kubelet[1] <= allowed:
+        if (kubelet := version_of(said := node.text("kubelet"))) is None:
+            raise Missing(f"no version can be read from {said!r}, which the kubelet of {node.text('name')} tells")
+        if not 0 <= server[1] - kubelet[1] <= allowed:
             bad[node.text("name")] = shown(kubelet)
     return listed(f"{name} {version}" for name, version in bad.items())
 
@@ -100,15 +102,17 @@ _RENDERED: Final = (
 def kubernetes_apis(facts: Facts, config: Config) -> Finding:
     """What the chart makes must be served in a version that we know; the chart asks the API server, not its version number.
 
-    - api-missing: a group or version is switched off, or the cluster is too old for it.
+    - api-missing: a group or version is switched off, or the cluster is too old for it; or the configuration asks for objects that only
+      OpenShift or the Prometheus Operator has.
     - api-service-down: an aggregated API does not answer. Ours works, but namespaces cannot be deleted meanwhile.
     """
     served = set(facts.texts("api_versions"))
-    missing = [" or ".join(each) for each in _RENDERED if not served.intersection(each)]
+    missing = {" or ".join(each): _SWITCH_ON for each in _RENDERED if not served.intersection(each)}
+    missing |= {each: remedy for each, remedy in _asked_for(config).items() if each not in served}
     if missing:
-        return failed(
-            f"not served: {', '.join(missing)}", "api-missing", "Switch these APIs on, or upgrade the cluster"
-        )
+        remedies = "\n".join(dict.fromkeys(missing.values()))
+        who = Who.CLUSTER_ADMIN if _SWITCH_ON in missing.values() else Who.YOU
+        return failed(f"not served: {', '.join(missing)}", "api-missing", remedies, who)
     down = [each.text("name") for each in facts.items("api_services") if not each.flag("available")]
     if down:
         return warned(
@@ -120,6 +124,19 @@ def kubernetes_apis(facts: Facts, config: Config) -> Finding:
         if len(each) > 1 and each[0] not in served
     ]
     return passed("; ".join(older) or "all that the chart makes is served")
+
+
+_SWITCH_ON: Final = "Switch these APIs on, or upgrade the cluster"
+
+
+def _asked_for(config: Config) -> dict[str, str]:
+    """Groups and versions that are needed only as the configuration has it, each with what to do where it is missing."""
+    found = {}
+    if is_on(config.openshift):
+        found["security.openshift.io/v1"] = "Set openshift: auto, where this is no OpenShift"
+    if config.prometheus.mode == "operator":
+        found["monitoring.coreos.com/v1"] = "Install the Prometheus Operator, or set prometheus.mode to another"
+    return found
 
 
 def openshift_version(facts: Facts, config: Config) -> Finding:
@@ -135,7 +152,7 @@ def openshift_version(facts: Facts, config: Config) -> Finding:
     there = facts.text("openshift", "cluster_version_object")
     wanted = config.openshift
     if there == "not_found":
-        if wanted in ("on", "true", True):
+        if is_on(wanted):
             return warned("this is no OpenShift", "set-in-vain", "Set openshift: auto", Who.YOU)
         return passed(
             "not OpenShift: there is no ClusterVersion named 'version'; the chart's values stay those of plain Kubernetes"
@@ -151,7 +168,7 @@ def openshift_version(facts: Facts, config: Config) -> Finding:
     return _openshift(facts, wanted)
 
 
-def _openshift(facts: Facts, wanted: object) -> Finding:
+def _openshift(facts: Facts, wanted: Switch) -> Finding:
     history = [(each.text("state"), each.text("version")) for each in facts.items("openshift", "history")]
     done = next((version for state, version in history if state == "Completed"), None)
     found = version_of(done) if done else None
@@ -166,7 +183,7 @@ def _openshift(facts: Facts, wanted: object) -> Finding:
     degraded = facts.or_else([], "openshift", "degraded_operators")
     if degraded:
         return warned(f"{name}; degraded: {listed(map(str, degraded))}", "degraded", "oc get clusteroperators")
-    if wanted in ("off", "false", False):
+    if is_off(wanted):
         return warned(f"{name}, and the configuration says it is none", "set-in-vain", "Set openshift: auto", Who.YOU)
     return passed(f"{name}; the chart's values for it are chosen")
 
@@ -206,10 +223,6 @@ def _all_of(found: Sequence[Finding]) -> Finding:
     """The first, with what all of them saw and ask for."""
     seen, remedies = (dict.fromkeys(each) for each in zip(*((each.seen, each.remedy) for each in found), strict=True))
     return replace(found[0], seen="; ".join(seen), remedy="\n".join(filter(None, remedies)))
-
-
-PROBES: Final = "fairlead-preflight-"
-"""Begins the names of the namespaces that a preflight makes for its pods."""
 
 
 def _release(facts: Facts, config: Config) -> Finding | None:
@@ -323,7 +336,7 @@ def _lying_around(facts: Facts, config: Config) -> Finding | None:
         return warned(
             f"belong to no release: {listed(objects)}",
             "objects",
-            f"kubectl delete {objects[0].replace(' ', '/')}",
+            "\n".join(f"kubectl delete {each.replace(' ', '/')}" for each in objects),
             Who.YOU,
         )
     return None

@@ -40,7 +40,8 @@ from fairlead.preflight.facts import Facts
 from fairlead.preflight.roster import roster
 
 _SOON_DAYS: Final = 30
-_SIGN_IN_FIRST: Final = (200, 301, 302, 307, 308, 401)
+_ELSEWHERE: Final = (301, 302, 307, 308)
+_SIGN_IN_FIRST: Final = (200, *_ELSEWHERE, 401)
 """Answers of a registry that is reached: 401 is the usual one of a registry without sign-in, layers are redirected."""
 
 
@@ -311,6 +312,8 @@ def _of_third_party(found: Facts, facts: Facts, proxied: bool) -> Finding:
         return unknown(found.why("via_proxy" if proxied else "direct"))
     if status not in _SIGN_IN_FIRST:
         return failed(f"it answers {status:g}", "http", "")
+    if status in _ELSEWHERE and not found.known("content"):
+        return unknown(f"it answers {status:g}, and whether what it sends to is a registry is not known")
     return _content(found) or passed(
         f"it answers {status:g}" + (", as a registry does without sign-in" if status == 401 else "")
     )
@@ -351,9 +354,14 @@ _STEPS: Final = ("dns", "tcp", "proxy", "tls", "http", "block-page", "pod-networ
 _RULES: Final = "pass: the known answer; warn: from some nodes only, or a certificate ends within 30 days; fail: the first broken step"
 
 
+def code(name: str) -> str:
+    """Code of the check of a way."""
+    return f"egress-{name}"
+
+
 def _check(name: str, title: str, row: str, judge: Judge, *, disables: tuple[str, ...]) -> Check:
     return Check(
-        code=f"egress-{name}",
+        code=code(name),
         title=title,
         row=row,
         severity=Verdict.FAIL,

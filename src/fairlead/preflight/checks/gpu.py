@@ -97,9 +97,7 @@ def _gpu_node(node: Facts) -> Finding:
     if not have:
         if sick := registered(node):
             return _to_be_had_no_more(node, sick)
-        cards = node.maybe_number("pci_nvidia")
-        told = f"{cards:g} GPUs on the PCI bus" if cards else "a GPU"
-        return failed(f"{told}, none is offered to pods", "not-offered", _NEXT)
+        return _none_offered(node)
     missing = [label for label in _TYPE_LABELS if label not in node.keys("labels")]
     cards, whole = node.number("pci_nvidia"), float(node.or_else(0, "allocatable", GPU_RESOURCE))
     split = _is_split(node)
@@ -112,6 +110,18 @@ def _gpu_node(node: Facts) -> Finding:
             f"{cards:g} GPUs on the bus, {whole:g} offered", "counts", f"kubectl describe node {node.text('name')}"
         )
     return passed(f"{have:g} offered")
+
+
+def _none_offered(node: Facts) -> Finding:
+    """A card that nobody can have is a fault; labels are only a hint that there is one."""
+    cards = node.maybe_number("pci_nvidia") or node.maybe_number("nvml_devices")
+    if cards is None and not node.maybe_flag("gpu_pod", "ran"):
+        return unknown(
+            f"labelled as a GPU node, and none is offered; whether one is on its bus: {node.why('pci_nvidia')}"
+        )
+    return failed(
+        f"{f'{cards:g} GPUs on the PCI bus' if cards else 'a GPU'}, none is offered to pods", "not-offered", _NEXT
+    )
 
 
 def _is_split(node: Facts) -> bool:

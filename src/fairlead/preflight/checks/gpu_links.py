@@ -356,5 +356,8 @@ def _count(node: Facts) -> Finding:
     seen = node.number("gpu_pod", "devices_seen")
     if seen == asked:
         return passed(f"{_by_which(node)}; a pod that asked for {asked:g} saw {seen:g}")
+    if seen < asked:
+        less = f"kubectl logs of the device plug-in's pod on {node.text('name')}, and nvidia-smi -L there, say which are missing"
+        return failed(f"a pod that asked for {asked:g} GPU saw {seen:g}", "isolation", less)
     remedy = f"On {node.text('name')}: set accept-nvidia-visible-devices-envvar-when-unprivileged=false in the container toolkit"
     return failed(f"a pod that asked for {asked:g} GPU saw {seen:g}", "isolation", remedy)

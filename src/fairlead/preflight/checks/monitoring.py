@@ -5,19 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+import fairlead
+from fairlead.objects import selectors
 from fairlead.preflight.check import (
     ByApi,
     Check,
     Finding,
     Verdict,
     Who,
+    attempt,
+    behind,
     by_node,
     failed,
     listed,
     not_needed,
     passed,
+    unknown,
     warned,
 )
+from fairlead.preflight.checks import egress
 from fairlead.preflight.checks.gpu_links import by_gpu_node
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
@@ -53,8 +59,11 @@ def _bundled(facts: Facts, config: Config) -> Finding:
     theirs = [name for name in facts.texts("crds") if name.endswith(_MONITORING_GROUP)]
     if not theirs:
         return passed("the product brings its own; no other operator's definitions are here")
-    found = version_of(facts.text("prometheus", "operator_version"))
-    if found and found < _LEAST_OPERATOR:
+    if (found := version_of(said := facts.text("prometheus", "operator_version"))) is None:
+        return unknown(
+            f"the definitions of another Prometheus Operator are here, of a version that is no number: {said}"
+        )
+    if found < _LEAST_OPERATOR:
         seen = f"the definitions of a Prometheus Operator {'.'.join(map(str, found))} are here"
         return failed(
             seen, "old-definitions", "Set prometheus.mode to operator or existing, or upgrade that operator", Who.YOU
@@ -133,44 +142,45 @@ def _operator(facts: Facts, config: Config) -> Finding:
         return failed(
             "there are Prometheus objects, and no operator runs", "no-operator", "Start the Prometheus Operator"
         )
-    selectors = [each for each in facts.items("prometheus", "selectors") if not each.or_else(False, "selects_none")]
-    if any(_selects(each, config) for each in selectors):
+    choosing = [each for each in facts.items("prometheus", "selectors") if not each.or_else(False, "selects_none")]
+    if any(_selects(each, config) for each in choosing):
         return passed("a Prometheus selects our ServiceMonitors")
-    if not selectors:
+    if not choosing:
         return failed(
             "no Prometheus selects any ServiceMonitor: none has a serviceMonitorSelector",
             "selector",
             "Give the Prometheus object a serviceMonitorSelector, {} for all",
             Who.YOU,
         )
-    by_labels = [each for each in selectors if not _has_labels(each, config)]
-    wanted = listed(
-        f"{key}={each.text('match_labels', key)}"
-        for each in (by_labels[:1] if len(by_labels) == len(selectors) else ())
-        for key in each.maybe_keys("match_labels")
+    wanted = [_not_met(each, config) for each in choosing]
+    if all(wanted):
+        seen = f"no Prometheus selects our ServiceMonitors; they want {listed(wanted[0])}"
+        return failed(seen, "selector", f"Set prometheus.labels to {listed(wanted[0])}", Who.YOU)
+    remedy = (
+        f"Let its serviceMonitorNamespaceSelector take in {config.prometheus.namespace or config.namespace}, or set "
+        "prometheus.namespace to one that it looks into"
     )
-    return failed(
-        f"no Prometheus selects our ServiceMonitors; they want {wanted or 'other namespaces'}",
-        "selector",
-        _label(wanted),
-        Who.YOU,
-    )
+    return failed("no Prometheus selects our ServiceMonitors; they want other namespaces", "selector", remedy, Who.YOU)
 
 
 def _selects(each: Facts, config: Config) -> bool:
-    return _has_labels(each, config) and each.flag("selects_namespace")
+    return not _not_met(each, config) and each.flag("selects_namespace")
 
 
-def _has_labels(each: Facts, config: Config) -> bool:
-    return all(config.prometheus.labels.get(key) == each.text("match_labels", key) for key in each.keys("match_labels"))
+_CHART_S: Final = {
+    "app.kubernetes.io/part-of": "fairlead",
+    "app.kubernetes.io/version": fairlead.__version__,
+    "app.kubernetes.io/managed-by": "Helm",
+}
+"""Labels of everything that the chart makes."""
 
 
-def _label(wanted: str) -> str:
-    return (
-        f"Set prometheus.labels to {wanted}"
-        if wanted
-        else "Let its serviceMonitorNamespaceSelector take in our namespace"
-    )
+def _not_met(each: Facts, config: Config) -> list[str]:
+    """What the selector wants of labels that our ServiceMonitors have not."""
+    wanted = [f"{key}={each.text('match_labels', key)}" for key in each.keys("match_labels")]
+    wanted += each.texts_or_none("match_expressions")
+    ours = _CHART_S | config.prometheus.labels
+    return [text for text in wanted if not selectors.matches(selectors.parse(text), ours)]
 
 
 def _comes_with_us(facts: Facts, config: Config) -> Finding | None:
@@ -303,13 +313,16 @@ def remote_write(facts: Facts, config: Config) -> Finding:
     - rate: the receiver wants less.
     - server, refused: it answers with another error, which is quoted.
     - block-page: something between answers in its place.
-    - unreachable: no answer; egress-metrics says at which step.
+    - unreachable: no answer. Where egress-metrics tells at which step, that is the finding, and nothing is known of the receiver.
     - dropped: it said yes, and the sample is not there. So it is where a clock is ahead: some receivers take samples of the future.
     """
     if not config.remote_write.url and facts.left_out("remote_write"):
         return not_needed("remote_write.url is not set")
     if error := facts.maybe_text("remote_write", "error"):
-        return failed(f"no answer: {error}", "unreachable", "See egress-metrics for what to ask for", Who.NETWORK)
+        way, code = attempt(lambda: egress.metrics(facts, config)), egress.code("metrics")
+        return behind(code, way) or failed(
+            f"no answer: {error}", "unreachable", f"See {code} for what to ask for", Who.NETWORK
+        )
     status = int(facts.number("remote_write", "post_one_sample"))
     said = facts.maybe_text("remote_write", "body_mentions") or ""
     seen = f"{status}" + (f": {said}" if said else "")
@@ -410,7 +423,7 @@ CHECKS: Final = (
         title="Metrics can be sent",
         row="after installation",
         severity=Verdict.FAIL,
-        needs=("remote_write",),
+        needs=("remote_write", "egress.metrics"),
         expected="one written sample is answered with 2xx",
         rules="pass: 2xx; warn: 429, or taken and not found again; fail: anything else",
         disables=("metrics", "dashboards"),

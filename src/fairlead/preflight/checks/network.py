@@ -5,20 +5,36 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, listed, not_needed, passed, warned
-from fairlead.preflight.checks.ways import HTTPS, host_and_port, proxy_of, unconnected
+from fairlead.preflight.check import (
+    ByApi,
+    Check,
+    Finding,
+    Verdict,
+    Who,
+    attempt,
+    behind,
+    failed,
+    listed,
+    not_needed,
+    passed,
+    warned,
+)
+from fairlead.preflight.checks import egress
+from fairlead.preflight.checks.ways import HTTPS, host_and_port, is_proxied, place, proxy_of, unconnected
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
 from fairlead.runtime.proxies import is_exempt, is_range_exempt
 
-_INSIDE: Final = ("localhost", "127.0.0.1", "::1", ".svc", ".cluster.local")
+_OF_SERVICES: Final = (".svc", ".cluster.local")
+_INSIDE: Final = ("localhost", "127.0.0.1", "::1", *_OF_SERVICES)
 
 
 def proxy(facts: Facts, config: Config) -> Finding:
     """With a proxy set, what is inside the cluster has to be excepted from it. Pods know the API server by its address, not by a name,
     so names in NO_PROXY do not help there. Ours honours ranges; not every client does, so the API's own address has to be in the list.
 
-    - inside-by-proxy: the API server, Services or pods would be asked through the proxy. The full list to paste is given.
+    - inside-by-proxy: the API server, Services or pods would be asked through the proxy, be it a Service that the configuration names. The
+      full list to paste is given.
     - nodes-by-proxy: the nodes' own addresses would be.
     - range-only: the API's address is excepted only as part of a range.
     - spelling: NO_PROXY and no_proxy differ; which of them counts depends on the program.
@@ -54,13 +70,19 @@ def _inside_by_proxy(facts: Facts, config: Config) -> list[str]:
         if not is_exempt(host, HTTPS, excepted):
             status = facts.maybe_number("in_cluster_api", "via_proxy")
             found.append(f"the API server {host}" + (f" (the proxy answers {status:g})" if status else ""))
-    services = facts.maybe_text("cluster", "service_cidr")
-    if services and not is_range_exempt(services, excepted):
-        found.append(f"Services {services}")
+    services = (facts.maybe_text("cluster", "service_cidr") or "").split(",")
+    found += [f"Services {each}" for each in services if each and not is_range_exempt(each, excepted)]
     found += [
         f"pods {pods}" for pods in facts.maybe_texts("cluster", "pod_cidrs") if not is_range_exempt(pods, excepted)
     ]
-    return found
+    return found + [f"the Service {place(*each)}" for each in _named_services(config) if is_proxied(*each, config)]
+
+
+def _named_services(config: Config) -> list[tuple[str, int]]:
+    """Addresses in the configuration that are names of Services: no range excepts a name."""
+    told = (config.control_plane.url, config.prometheus.url, config.remote_write.url, config.oidc.issuer)
+    places = dict.fromkeys(host_and_port(each) for each in told if each)
+    return [each for each in places if each[0].rstrip(".").endswith(_OF_SERVICES)]
 
 
 def _need_all(facts: Facts) -> None:
@@ -110,7 +132,8 @@ _FULL_SECONDS: Final = 70
 
 def control_plane(facts: Facts, config: Config) -> Finding:
     """The agent's own connection, a WebSocket, is opened and held for 70 s with an echo. That a page can be fetched does not show
-    that it works: proxies cut what stays open.
+    that it works: proxies cut what stays open. Where not even a page can be fetched, egress-control-plane tells that, and nothing is known
+    of the connection.
 
     - stream: it does not open. The proxy has to let the upgrade to a WebSocket through.
     - cut: it is ended while it is used; idle time-outs have to be longer than 30 s.
@@ -134,7 +157,8 @@ def _connection(host: str, facts: Facts, config: Config) -> Finding:
         return failed("the cluster's secret is refused", "token", remedy, Who.YOU)
     opened = facts.text("control_plane", "stream_open")
     if opened != "ok":
-        return _no_stream(opened, host, facts, config)
+        way = attempt(lambda: egress.control_plane(facts, config))
+        return behind(egress.code("control-plane"), way) or _no_stream(opened, host, facts, config)
     stream = facts.at("control_plane")
     seconds = float(stream.or_else(_FULL_SECONDS, "stream_seconds"))
     if seconds < _FULL_SECONDS:

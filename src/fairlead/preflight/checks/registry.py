@@ -26,7 +26,10 @@ from fairlead.preflight.roster import node_of, roster
 
 _CAUSES: Final = (
     ("rate", ("429", "toomanyrequests", "too many requests", "rate limit")),
+    ("disk", ("no space left",)),
+    ("proxy", ("proxyconnect", "proxy authentication required", "407")),
     ("scheme", ("http response to https client", "https client", "first record does not look like a tls")),
+    ("tcp", ("tls handshake timeout",)),
     ("tls", ("x509", "certificate", "tls:", "tls handshake")),
     (
         "auth",
@@ -35,7 +38,7 @@ _CAUSES: Final = (
     ("not-found", ("404", "not found", "manifest unknown", "name unknown")),
     ("dns", ("no such host", "server misbehaving", "temporary failure in name resolution", "dial tcp: lookup ")),
     ("platform", ("no match for platform", "exec format")),
-    ("proxy", ("proxyconnect", "500", "502", "503", "504")),
+    ("proxy", ("500", "502", "503", "504")),
     (
         "tcp",
         (
@@ -63,6 +66,7 @@ def registry_pull(facts: Facts, config: Config) -> Finding:
     - not-found: the registry has no such image; copy it there.
     - dns, tcp, proxy: the runtime does not reach the registry; its own proxy settings count, not a pod's.
     - blob-host: the registry sends layers from another host, which is blocked. It is named.
+    - disk: the node has no room for the image.
     - rate: the limit of pulls without sign-in is used up; give a pull secret or a mirror.
     - cached: the image was there already, so nothing was proven.
     - platform: no image for the node's architecture.
@@ -85,9 +89,9 @@ def _pulled(name: str, facts: Facts, config: Config) -> Finding:
         return warned(
             "it was there already, so nothing was proven", "cached", "Pull by a digest that the node has not", Who.US
         )
-    if blocked := _blob_host(facts):
-        return blocked
     cause = cause_of(said)
+    if cause in _OF_THE_WAY and (blocked := _sent_to(said, config) or _blob_host(facts)):
+        return blocked
     remedy, who = _remedy(cause, name, facts, config)
     if cause == "rate":
         return warned(f"the limit of pulls is used up: {said}", cause, remedy, who)
@@ -105,12 +109,36 @@ def _says(text: str, word: str) -> bool:
     return re.search(rf"(?<![\w.-]){word}(?!\w)", text) is not None if word.isdigit() else word in text
 
 
+_OF_THE_WAY: Final = ("dns", "tcp", "proxy", "other")
+"""Causes that a layer's own host may have, too."""
+_ASKED: Final = re.compile(r'\b(?:Get|Head) \\*"https?://([^/"\\\s]+)(/[^"\\\s]*)?', re.IGNORECASE)
+_OF_REGISTRIES: Final = ("/v2/", "/token", "/auth")
+"""In the paths that a registry, a mirror of it, or who signs in for it is asked for."""
+
+
+def _sent_to(said: str, config: Config) -> Finding | None:
+    """The runtime names the host of a layer that it did not reach, which is another than the registry's."""
+    asked = _ASKED.findall(said)
+    host, path = asked[-1] if asked else ("", "")
+    if (
+        not host
+        or host == registry_in(image_home(config))
+        or any(part in path.partition("?")[0] for part in _OF_REGISTRIES)
+    ):
+        return None
+    return _blocked(host, f"the runtime says: {said}")
+
+
 def _blob_host(facts: Facts) -> Finding | None:
     """Layers come from another host than the one that was asked, and that is blocked."""
     follow, host = facts.maybe_text("registry", "blob", "follow"), facts.maybe_text("registry", "blob", "location_host")
     if follow in (None, "ok"):
         return None
-    seen = f"the registry answers, and sends layers from {host or 'another host'}, which is blocked ({follow})"
+    return _blocked(host or "", follow)
+
+
+def _blocked(host: str, how: str) -> Finding:
+    seen = f"the registry answers, and sends layers from {host or 'another host'}, which is blocked ({how})"
     where = "that host" if not host else host if ":" in host else f"{host}:443"
     return failed(seen, "blob-host", f"Ask for: from the nodes to {where} TCP, for layers of images", Who.NETWORK)
 
@@ -142,14 +170,7 @@ def _remedy(cause: str, name: str, facts: Facts, config: Config) -> tuple[str, W
     whole = image_home(config)
     host = whole.partition("/")[0]
     runtime = (node_of(facts, name).maybe_text("runtime") or "containerd").partition(":")[0]
-    is_containerd = runtime == "containerd"
-    place = f"/etc/containerd/certs.d/{host}/hosts.toml" if is_containerd else "/etc/containers/registries.conf"
-    trusting = (
-        f"put the registry's authority into /etc/containerd/certs.d/{host}/ca.crt and name it in hosts.toml beside it "
-        "(docs/howto/own-authority.md has both files); restart containerd where its config_path was not set"
-        if is_containerd
-        else f"put the registry's authority into /etc/containers/certs.d/{host}/ca.crt, and restart {runtime}"
-    )
+    place, trusting = _trust(node_of(facts, name).maybe_text("runtime") or "containerd", host)
     remedies = {
         "tls": (
             f"On {name}: {trusting}",
@@ -169,8 +190,28 @@ def _remedy(cause: str, name: str, facts: Facts, config: Config) -> tuple[str, W
             Who.CLUSTER_ADMIN,
         ),
         "dns": (f"Ask for: {name} to resolve {registry_in(host)}", Who.NETWORK),
+        "disk": (f"Free disk on {name}, or add some: df -h there says how much is left", Who.CLUSTER_ADMIN),
+        "other": (f"On {name}: the log of {runtime} says more (journalctl -u {runtime})", Who.CLUSTER_ADMIN),
     }
     return remedies.get(cause, (f"Ask for: from {name} to {registry_in(host)} TCP, for images", Who.NETWORK))
+
+
+def _trust(runtime: str, host: str) -> tuple[str, str]:
+    """(file that says how a registry is reached, what to do so that its authority is trusted), of a node's runtime and version."""
+    distribution = next((each for each in ("k3s", "rke2") if each in runtime), "")
+    if distribution:  # they write containerd's own files themselves
+        place = f"/etc/rancher/{distribution}/registries.yaml"
+        return (
+            place,
+            f"name the registry's authority in {place} (configs, {host}, tls, ca_file), and restart {distribution}",
+        )
+    if runtime.partition(":")[0] == "containerd":
+        place = f"/etc/containerd/certs.d/{host}"
+        files = f"put the registry's authority into {place}/ca.crt and name it in hosts.toml beside it"
+        then = "(docs/howto/own-authority.md has both files); restart containerd where its config_path was not set"
+        return f"{place}/hosts.toml", f"{files} {then}"
+    how = f"put the registry's authority into /etc/containers/certs.d/{host}/ca.crt, and restart {runtime.partition(':')[0]}"
+    return "/etc/containers/registries.conf", how
 
 
 def _new_secret(config: Config) -> str:
@@ -259,6 +300,7 @@ CHECKS: Final = (
             "platform",
             "proxy",
             "blob-host",
+            "disk",
             "cached",
             "timeout",
             "other",

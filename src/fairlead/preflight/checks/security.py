@@ -21,7 +21,7 @@ from fairlead.preflight.check import (
     worst,
 )
 from fairlead.preflight.checks.tries import Refusal, Try, tries
-from fairlead.preflight.config import Config
+from fairlead.preflight.config import Config, is_on
 from fairlead.preflight.facts import Facts, Missing
 from fairlead.preflight.versions import version_of
 
@@ -30,8 +30,9 @@ _ENFORCE: Final = "pod-security.kubernetes.io/enforce"
 
 
 def pod_security(facts: Facts, config: Config) -> Finding:
-    """Our most demanding pod, the node agent, is sent as a dry run with its service account, in our own namespace with its labels. That
-    decides: policies may exist that nothing enforces, and a namespace such as `default` may refuse what ours takes.
+    """Our most demanding pod, the node agent, is sent as a dry run, in a namespace with the labels that ours will have; where
+    administrators make namespaces (create_namespaces: false), in the one that they made. That decides: policies may exist that nothing
+    enforces, and a namespace such as `default` may refuse what ours takes.
 
     - psp: PodSecurityPolicies are enforced, and none that its account may use allows the pod. Have ours made (podSecurityPolicy).
     - psa: the namespace enforces too low a level; label it for what our pods need, `audit` and `warn` too, or alerts fire.
@@ -57,7 +58,9 @@ def pod_security(facts: Facts, config: Config) -> Finding:
 
 
 def _in_our_namespace(each: Try, config: Config) -> bool:
-    return not each.namespace or each.namespace.startswith(config.namespace)
+    return (
+        not each.namespace or each.namespace == footprint.NODE_NAMESPACE or each.namespace.startswith(config.namespace)
+    )
 
 
 def _admitted(name: str, sent: list[Try], facts: Facts, config: Config) -> Finding:
@@ -120,7 +123,7 @@ def _is_old_policy(text: str, facts: Facts) -> bool:
 
 
 def _brings_policies(config: Config) -> bool:
-    return config.pod_security_policy in ("on", "true", True)
+    return is_on(config.pod_security_policy)
 
 
 def _in_vain(facts: Facts, config: Config) -> Finding | None:

@@ -10,6 +10,8 @@ from fairlead.preflight.check import (
     Finding,
     Verdict,
     Who,
+    attempt,
+    behind,
     failed,
     listed,
     not_needed,
@@ -18,6 +20,7 @@ from fairlead.preflight.check import (
     warned,
     worst,
 )
+from fairlead.preflight.checks import egress
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts
 from fairlead.preflight.hide import hidden_url
@@ -30,7 +33,8 @@ def oidc_provider(facts: Facts, config: Config) -> Finding:
     equal character by character, or every token is refused.
 
     - issuer: they differ, often by a slash at the end.
-    - unreachable: the document, or the keys it names, cannot be fetched from there; keys may be on another host.
+    - unreachable: the document, or the keys it names, cannot be fetched from there; keys may be on another host. Where no way leads to the
+      document, egress-sign-in tells that, and nothing is known of the provider.
     - pod-cannot: browsers reach the provider, pods do not.
     - browser-cannot: pods reach its sign-in page, and the machine that preflight runs on does not.
     - redirect: the provider does not know our address.
@@ -41,8 +45,11 @@ def oidc_provider(facts: Facts, config: Config) -> Finding:
     is_hidden = facts.maybe_flag("run", "anonymised") is True
     issuer = hidden_url(config.oidc.issuer, facts.run_id) if is_hidden else config.oidc.issuer
     if error := facts.maybe_text("oidc", "error"):
-        error = "a page answers in its place" if error == "block_page" else error
-        return failed(f"{issuer}: {error}", "unreachable", "See egress-sign-in for what to ask for", Who.NETWORK)
+        error, code = "a page answers in its place" if error == "block_page" else error, egress.code("sign-in")
+        way = attempt(lambda: egress.sign_in(facts, config))
+        return behind(code, way) or failed(
+            f"{issuer}: {error}", "unreachable", f"See {code} for what to ask for", Who.NETWORK
+        )
     if (status := facts.number("oidc", "discovery_status")) != 200:
         return failed(
             f"the discovery document is answered with {status:g}", "unreachable", "Correct oidc.issuer", Who.YOU
@@ -231,7 +238,7 @@ CHECKS: Final = (
         title="Sign-in provider",
         row="sign-in",
         severity=Verdict.FAIL,
-        needs=("oidc",),
+        needs=("oidc", "egress.sign-in"),
         expected="the issuer in the provider's document is the configured one, character by character, and its keys can be fetched",
         rules="pass: equal, and keys fetched; warn: RS256 is missing, or its page is not reached from here; fail: anything else",
         disables=("sign-in",),

@@ -91,10 +91,9 @@ def _default(classes: dict[str, Facts], facts: Facts, config: Config) -> Finding
         return failed("no class is named, and none is the default", "no-default", remedy, Who.STORAGE)
     if len(defaults) == 1:
         return _works(classes[defaults[0]], facts)
-    seen, remedy = (
-        f"defaults: {listed(defaults)}",
-        f"kubectl annotate storageclass {defaults[0]} {_DEFAULTS[0]}=false --overwrite",
-    )
+    seen = f"defaults: {listed(defaults)}"
+    by = [f"{key}=false" for key in _DEFAULTS if classes[defaults[0]].maybe_text("annotations", key) == "true"]
+    remedy = f"kubectl annotate storageclass {defaults[0]} {' '.join(by) or f'{_DEFAULTS[0]}=false'} --overwrite"
     server = version_of(facts.text("server", "git_version"))
     if server and server >= _NEWEST_WINS_FROM:
         newest = max((classes[name] for name in defaults), key=lambda each: each.maybe_text("created") or "")

@@ -125,11 +125,16 @@ def _of_large(large: Mapping[str, Facts], label: str, key: str) -> Finding:
         return warned(f"too little is free on {names}", "full", "Move other pods away from there, or add a node")
     if len(large) == 1:
         return warned(f"only {names}: nothing takes over when it fails", "one", label)
-    open_ = [name for name, node in large.items() if not node.or_else([], "taints")]
+    open_ = [name for name, node in large.items() if not _keeps_others_off(node)]
     if open_:
         remedy = f"kubectl taint node {' '.join(sorted(open_))} {key}:NoSchedule"
         return warned(f"no taint keeps others off {listed(sorted(open_))}", "no-taint", remedy)
     return passed(f"system nodes: {names}")
+
+
+def _keeps_others_off(node: Facts) -> bool:
+    """Whether pods that do not tolerate a taint of it are kept off; a wish is not enough. Raises: Missing."""
+    return any(taint.text("effect") in ("NoSchedule", "NoExecute") for taint in node.items_or_none("taints"))
 
 
 def _is_ours(node: Facts, config: Config) -> bool:

@@ -51,6 +51,8 @@ _OWN_SECURITY: Final = ("podsecurity", "pod-security", "pod security")
 """Words of Kubernetes' own levels, which may be kept by a webhook too."""
 _CONFLICT: Final = 409
 _TAKEN: Final = "already exists"
+_UNDECIDED: Final = (404, 408, _CONFLICT, 429)
+"""Answers before anybody judged it: its namespace is not there, it took too long, was changed by another, or too many were asked."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ class Try:
     def is_pod(self) -> bool:
         """Whether a pod was sent."""
         return "pod" in self.object.lower().split()
+
+    @property
+    def resource(self) -> str:
+        """The plural by which rights to make it are asked for; empty where its kind is not told."""
+        kind = "pod" if self.is_pod else self.object.lower().partition(" ")[0]
+        return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s" if kind else ""
 
     @property
     def is_of_project(self) -> bool:
@@ -90,7 +98,7 @@ class Try:
         """Why not."""
         if self.accepted:
             return Refusal.NONE
-        if self.status is None or self.status >= 500 or self.status in (408, _CONFLICT, 429):
+        if self.status is None or self.status >= 500 or self.status in _UNDECIDED:
             return Refusal.NO_ANSWER
         text = self.message.lower()
         said = next((kind for kind, words in _WORDS if any(word in text for word in words)), None)

@@ -24,8 +24,6 @@ EXPIRES: Final = "fairlead.dev/expires"
 MANAGED: Final = "app.kubernetes.io/managed-by"
 PART: Final = "app.kubernetes.io/part-of"
 QUEUES: Final = "queues.scheduling.run.ai"
-_CHART_MAKES: Final = ("fairlead-node", "fairlead-reservation")
-"""Namespaces of the chart besides that of the product."""
 _DAY: Final = 86_400
 _LEVEL: Final = "pod-security.kubernetes.io/"
 _SCHEDULERS: Final = {
@@ -276,7 +274,7 @@ def leftover_facts(
     return {
         "probe_namespaces": sorted(_name(each) for each in namespaces if _has_expired(each, now)),
         "namespaces_of_others": sorted(
-            _name(e) for e in namespaces if _name(e) in _CHART_MAKES and not _is_released(e)
+            _name(e) for e in namespaces if _name(e) in footprint.BESIDE and not _is_released(e)
         ),
         "objects": sorted(f"{e['kind']} {_name(e)}" for e in configurations if _is_ours(e) and not _is_released(e)),
         "webhooks_without_service": sorted(_name(e) for e in configurations if _is_ours(e) and _is_orphan(e, services)),

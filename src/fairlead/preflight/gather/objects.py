@@ -78,6 +78,8 @@ class Singles(NamedTuple):
 
     kubernetes: Any
     namespace: Any
+    monitored: Any
+    """The namespace of our ServiceMonitors."""
     version: Document | str
     releases: Any
     service_range: Any
@@ -91,9 +93,14 @@ async def objects_facts(api: Api, namespace: str, now: float, *, whole: bool = T
     lists = await _listed(api)
     of_helm = await known(release_facts(api, namespace)) if whole else unknown("secrets were not read")
     range_ = told_range(lists("service_ranges"), lists("networks")) or (await refused_range(api) if whole else "")
+    ours = await known_or_none(api.get(path_of("v1", "namespaces", namespace)))
+    monitored = config.prometheus.namespace or namespace
     singles = Singles(
         kubernetes=await known(api.get(path_of("v1", "services", "kubernetes", "default"))),
-        namespace=await known_or_none(api.get(path_of("v1", "namespaces", namespace))),
+        namespace=ours,
+        monitored=ours
+        if monitored == namespace
+        else await known_or_none(api.get(path_of("v1", "namespaces", monitored))),
         version=await _cluster_version(api),
         releases=of_helm,
         service_range=range_ or unknown("no object tells the range of Services"),
@@ -103,7 +110,7 @@ async def objects_facts(api: Api, namespace: str, now: float, *, whole: bool = T
 
 
 def _facts(lists: Lists, singles: Singles, namespace: str, now: float, config: Config) -> Facts:
-    kubernetes, ours, version, releases, service_range, proxy = singles
+    kubernetes, ours, monitored, version, releases, service_range, proxy = singles
     operator, on_nodes = nodes.operator_facts(lists("policies"), lists("daemonsets"), lists("pods"))
     hooks = [{"kind": kind, **each} for name, kind in _HOOK_KINDS.items() for each in lists(name)]
     found: Facts = {
@@ -161,7 +168,9 @@ def _facts(lists: Lists, singles: Singles, namespace: str, now: float, config: C
             lists("prometheuses"),
             lists("pods"),
             lists("crds"),
-            ours if "metadata" in (ours or {}) else {"metadata": {"name": namespace}},
+            monitored
+            if "metadata" in (monitored or {})
+            else {"metadata": {"name": config.prometheus.namespace or namespace}},
         ),
     }
     if why := lists.why("nodes"):

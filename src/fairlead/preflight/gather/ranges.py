@@ -23,12 +23,14 @@ _SERVICE: Final = {
 
 
 def told_range(ranges: Sequence[Document], networks: Sequence[Document]) -> str:
-    """As objects tell it; empty where none does. `ranges`: ServiceCIDRs, the first is the API server's; `networks`: of OpenShift."""
+    """As objects tell it, several separated by commas; empty where none does. `ranges`: ServiceCIDRs, the first is the API server's;
+    `networks`: of OpenShift.
+    """
     first = sorted(ranges, key=lambda each: each["metadata"]["name"] != "kubernetes")
     told = [cidr for each in first for cidr in (each.get("spec") or {}).get("cidrs") or ()]
     for each in networks:
         told += (each.get("status") or {}).get("serviceNetwork") or (each.get("spec") or {}).get("serviceNetwork") or ()
-    return str(told[0]) if told else ""
+    return ",".join(told)
 
 
 async def refused_range(api: Api) -> Any:

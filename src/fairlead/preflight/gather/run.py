@@ -16,7 +16,6 @@ from fairlead.kube.client import Client, Limits
 from fairlead.kube.credentials import Credentials, find
 from fairlead.kube.http import HttpTransport
 from fairlead.objects.times import text_of
-from fairlead.preflight.checks.cluster import PROBES
 from fairlead.preflight.config import Config, images_inside
 from fairlead.preflight.facts import Facts, facts_of
 from fairlead.preflight.gather import here, on_nodes
@@ -26,6 +25,7 @@ from fairlead.preflight.gather.certificates import bundle_facts, secret_facts
 from fairlead.preflight.gather.made import made
 from fairlead.preflight.gather.objects import objects_facts
 from fairlead.preflight.gather.pods import Place
+from fairlead.preflight.hide import PROBES
 from fairlead.preflight.options import Options
 from fairlead.runtime.clock import Clock, SystemClock
 from fairlead.runtime.errors import FairleadError, Invalid

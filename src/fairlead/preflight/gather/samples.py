@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from fairlead.preflight.footprint import NODE_NAMESPACE
 from fairlead.preflight.gather import pods
 from fairlead.preflight.gather.api import path_of
 from fairlead.preflight.gather.pods import Place
@@ -28,43 +29,50 @@ _RULES: Final = (
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """One object. `namespace_labels`: those of the namespace it goes into."""
+    """One object. `stands_for`: the namespace that the installation makes one like it in; `namespace_labels`: those that we gave the
+    namespace it goes into.
+    """
 
     name: str
     path: str
     body: Document
-    namespace_labels: dict[str, str]
+    stands_for: str = ""
+    namespace_labels: dict[str, str] = field(default_factory=dict)
 
 
-def samples(place: Place, agents: str) -> list[Sample]:
-    """What is sent. `agents`: a namespace labelled for the node agent."""
-    confined, open_ = _labels(pods.namespace(place)), _labels(pods.namespace(place, "privileged"))
+def samples(place: Place, product: str, agents: str) -> list[Sample]:
+    """What is sent. `product`: its namespace; `agents`: a namespace labelled for the node agent, or the agents' own as it is."""
+    confined = _labels(pods.namespace(place))
+    open_ = {} if agents == NODE_NAMESPACE else _labels(pods.namespace(place, "privileged"))
     project = pods.probe(place, "", 0)
     del project["spec"]["nodeName"]
     agent = _agent(place, agents)
     return [
-        _sample("project pod", "v1", "pods", project, confined),
-        _sample("node-agent pod", "v1", "pods", agent, open_),
-        _sample("ClusterRole fairlead", _RBAC, "clusterroles", _role(place), {}),
-        _sample(
-            "CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", _definition(place), {}
-        ),
+        _sample("project pod", "v1", "pods", project, product, confined),
+        _sample("node-agent pod", "v1", "pods", agent, NODE_NAMESPACE, open_),
+        _sample("ClusterRole fairlead", _RBAC, "clusterroles", _role(place)),
+        _sample("CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", _definition(place)),
         _sample(
             "ValidatingWebhookConfiguration",
             "admissionregistration.k8s.io/v1",
             "validatingwebhookconfigurations",
             {"metadata": {"name": _name(place)}, "webhooks": []},
-            {},
         ),
     ]
 
 
-def _sample(name: str, group_version: str, plural: str, body: Document, labels: dict[str, str]) -> Sample:
+def _sample(
+    name: str,
+    group_version: str,
+    plural: str,
+    body: Document,
+    stands_for: str = "",
+    labels: dict[str, str] | None = None,
+) -> Sample:
     path = path_of(group_version, plural, namespace=body["metadata"].get("namespace", ""))
     kind = name.split()[0] if plural != "pods" else "Pod"
-    return Sample(
-        name=name, path=path, body={"apiVersion": group_version, "kind": kind, **body}, namespace_labels=labels
-    )
+    whole = {"apiVersion": group_version, "kind": kind, **body}
+    return Sample(name=name, path=path, body=whole, stands_for=stands_for, namespace_labels=labels or {})
 
 
 def _agent(place: Place, namespace: str) -> Document:

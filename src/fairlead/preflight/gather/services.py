@@ -28,7 +28,7 @@ QUERIES: Final = {
     "allocatable": "count(kube_node_status_allocatable)",
     "build": "kube_state_metrics_build_info",
     "duplicates": "max(count by (namespace, pod, container, resource) (kube_pod_container_resource_requests))",
-    "age": "time() - max(timestamp(kube_node_info) or timestamp(kube_node_status_allocatable) or timestamp(node_uname_info))",
+    "age": "time() - max(timestamp(kube_node_info) or timestamp(kube_node_status_allocatable))",
     "uname": "node_uname_info",
     "gpus": "count by (Hostname, node, instance, kubernetes_node) (DCGM_FI_DEV_GPU_UTIL)",
 }
@@ -38,7 +38,7 @@ QUERIES: Final = {
 def prometheus_objects(
     objects: Sequence[Document], pods: Sequence[Document], crds: Sequence[Document], namespace: Document
 ) -> Facts:
-    """What there is of the Prometheus Operator. `namespace`: ours, as it is or will be."""
+    """What there is of the Prometheus Operator. `namespace`: that of our ServiceMonitors, as it is or will be."""
     running = [p for p in pods if _is_operator(p) and (p.get("status") or {}).get("phase") == "Running"]
     found: Facts = {"objects": len(objects), "operator_pods_running": len(running)}
     monitors = next((each for each in crds if each["metadata"]["name"] == _MONITORING), None)
@@ -58,7 +58,11 @@ def _selector(each: Document, ours: Document) -> Facts:
     """Which monitors it takes: without a selector none, and without one of namespaces those of its own."""
     spec, meta = each.get("spec") or {}, each["metadata"]
     monitors = spec.get("serviceMonitorSelector")
-    return {
+    conditions = [
+        each for each in _selector_of(monitors or {}) if each.key not in ((monitors or {}).get("matchLabels") or {})
+    ]
+    more: Facts = {"match_expressions": [selectors.render((each,)) for each in conditions]} if conditions else {}
+    return more | {
         "prometheus": f"{meta['namespace']}/{meta['name']}",
         "selects_none": monitors is None,
         "match_labels": dict((monitors or {}).get("matchLabels") or {}),
@@ -71,7 +75,11 @@ def _takes(selector: Document | None, ours: Document, own: str) -> bool:
     if selector is None:
         return bool(ours["name"] == own)
     labels = {"kubernetes.io/metadata.name": ours["name"], **(ours.get("labels") or {})}
-    return selectors.matches(selectors.of_object(msgspec.convert(selector, LabelSelector)), labels)
+    return selectors.matches(_selector_of(selector), labels)
+
+
+def _selector_of(document: Document) -> selectors.Selector:
+    return selectors.of_object(msgspec.convert(document, LabelSelector))
 
 
 def query_url(base: str, query: str) -> str:

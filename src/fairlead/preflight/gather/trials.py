@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from fairlead.objects.fields import GPU_RESOURCE, MIG_PREFIX
 from fairlead.objects.pod import NO_IMAGE
 from fairlead.preflight.config import Config
+from fairlead.preflight.footprint import NODE_NAMESPACE
 from fairlead.preflight.gather import pods
 from fairlead.preflight.gather.api import Api, known, path_of
 from fairlead.preflight.gather.made import space
@@ -95,7 +96,12 @@ def _without_image(pod: Document | None) -> str | None:
 
 
 async def dry_runs(api: Api, place: Place, config: Config) -> list[Facts]:
-    """What the API says to objects like those of the installation, which are sent only to be judged."""
+    """What the API says to objects like those of the installation, which are sent only to be judged.
+
+    The agents' pod goes into a namespace with the labels that theirs will have; where administrators make namespaces, into theirs.
+    """
+    if not config.create_namespaces:
+        return await _sent(api, place, NODE_NAMESPACE, config)
     agents = f"{place.namespace}-node"
 
     async def take_away() -> None:
@@ -105,13 +111,17 @@ async def dry_runs(api: Api, place: Place, config: Config) -> list[Facts]:
     owner = await known(api.get(path_of("v1", "namespaces", place.namespace)))
     goes_with = owner if "metadata" in owner else None
     async with space(api, pods.namespace(replace(place, namespace=agents), "privileged", goes_with), take_away):
-        return list(await asyncio.gather(*(_dry_run(api, each, config) for each in samples(place, agents))))
+        return await _sent(api, place, agents, config)
 
 
-async def _dry_run(api: Api, sample: Sample, config: Config) -> Facts:
+async def _sent(api: Api, place: Place, agents: str, config: Config) -> list[Facts]:
+    return list(await asyncio.gather(*(_dry_run(api, each) for each in samples(place, config.namespace, agents))))
+
+
+async def _dry_run(api: Api, sample: Sample) -> Facts:
     found: Facts = {"object": sample.name, "as": "our account"}
-    if sample.namespace_labels:
-        found |= {"namespace": config.namespace, "labels": sample.namespace_labels}
+    if sample.stands_for:
+        found |= {"namespace": sample.stands_for, "labels": sample.namespace_labels}
     return found | await api.verdict(sample.path, sample.body)
 
 

@@ -43,7 +43,7 @@ helm_releases[].removed_apis[] | name | GROUP/VERSION KIND in its manifest that 
 cluster.name | cluster | for people | W: kubeconfig
 cluster.kubernetes_service_ip | address | address of the Service `kubernetes` | A: get it
 cluster.api_endpoints[] | address | ADDRESS:PORT where the API server answers, as pods are led to it | A: endpoints of the Service `kubernetes`
-cluster.service_cidr | address | range of Services | A: servicecidrs, OpenShift's network, else the words by which a Service outside is refused
+cluster.service_cidr | address | range of Services, several separated by commas | A: servicecidrs, OpenShift's network, else the words by which a Service outside is refused
 cluster.pod_cidrs[] | address | ranges of pods | A: spec.podCIDRs of nodes, or the CNI's object
 cluster.node_ips[] | address | internal addresses of nodes | A: nodes
 cluster.proxy.http | url | cluster-wide proxy | A: proxies.config.openshift.io/cluster, status

@@ -16,7 +16,8 @@ prometheus.operator_version | word | its version | A: annotation operator.promet
 prometheus.selectors[].prometheus | name | NAMESPACE/NAME of a Prometheus | A: the same
 prometheus.selectors[].selects_none | flag=false | it has no selector, and takes none of them | A: the same
 prometheus.selectors[].match_labels.<key> | word=not asked for | labels it wants on ServiceMonitors | A: spec.serviceMonitorSelector
-prometheus.selectors[].selects_namespace | flag | it looks into our namespace | A: spec.serviceMonitorNamespaceSelector
+prometheus.selectors[].match_expressions[] | label=none | other conditions on their labels, as kubectl writes them | A: the same
+prometheus.selectors[].selects_namespace | flag | it looks into the namespace of our ServiceMonitors | A: spec.serviceMonitorNamespaceSelector
 metrics.kube_pod_container_resource_requests | number | series of this name | Q: count
 metrics.kube_pod_container_resource_requests_cpu_cores | number | series of the name before version 2 | Q: count
 metrics.kube_node_status_allocatable | number | series of this name | Q: count
