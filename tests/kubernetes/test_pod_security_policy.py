@@ -115,6 +115,9 @@ def test_preflight_says_that_policies_are_enforced_and_none_lets_our_pods_in(bar
     refused = _pod_security(config, tmp_path)
     assert (refused["verdict"], refused["class"], refused["remedy"]) == ("fail", "psp", "Set podSecurityPolicy: on")
     assert "PodSecurityPolicy: no providers available" in refused["seen"]
+    brought = _pod_security(config, tmp_path, podSecurityPolicy="on")
+    assert brought["verdict"] == "pass", brought
+    assert "the chart brings one" in brought["seen"]
     anything = {rule: {"rule": "RunAsAny"} for rule in ("runAsUser", "seLinux", "fsGroup", "supplementalGroups")}
     policy = {
         "apiVersion": "policy/v1beta1",
@@ -128,10 +131,10 @@ def test_preflight_says_that_policies_are_enforced_and_none_lets_our_pods_in(bar
     assert _pod_security(config, tmp_path)["verdict"] == "pass"
 
 
-def _pod_security(config: Path, folder: Path) -> dict[str, Any]:
-    """What preflight says of it, with pods sent to be judged."""
+def _pod_security(config: Path, folder: Path, **more: str) -> dict[str, Any]:
+    """What preflight says of it, with pods sent to be judged. `more`: of its configuration."""
     file = folder / "fairlead.yaml"
-    file.write_text(json.dumps({"registry": {"host": "localhost", "local_images": True}}))
+    file.write_text(json.dumps({"registry": {"host": "localhost", "local_images": True}, **more}))
     words = ["preflight", "--kubeconfig", str(config), "--config", str(file), "--only", "pod-security", "-o", "json"]
     plain = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
     done = subprocess.run(

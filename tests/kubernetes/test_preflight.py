@@ -280,7 +280,30 @@ def test_an_ingress_of_a_run_is_made_and_taken_up_by_nobody_where_there_is_no_co
     assert not asyncio.run(told(server.write_kubeconfig(tmp_path / "config")))
 
 
-async def _dry_runs(config: Path) -> Facts:
+def test_agents_are_tried_in_the_namespace_that_administrators_made(server: ApiServer, tmp_path: Path) -> None:
+    """It is not there; it keeps the level `baseline`; it is labelled as it has to be."""
+    theirs = config_of({"create_namespaces": False})
+    config = server.write_kubeconfig(tmp_path / "config")
+
+    def labelled(level: str) -> Facts:
+        labels = {"pod-security.kubernetes.io/enforce": level}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fairlead-node", "labels": labels}}
+        make(server, tmp_path, body)
+        return asyncio.run(_dry_runs(config, theirs))
+
+    absent = judged(BY_CODE["permissions"], asyncio.run(_dry_runs(config, theirs)), theirs)
+    assert (absent.verdict, absent.remedy) == (Verdict.UNKNOWN, "kubectl create namespace fairlead-node"), absent
+    try:
+        refused = judged(BY_CODE["pod-security"], labelled("baseline"), theirs)
+        assert (refused.verdict, refused.cause) == (Verdict.FAIL, "psa"), refused
+        assert "kubectl label namespace fairlead-node pod-security" in refused.remedy
+        let_in = judged(BY_CODE["pod-security"], labelled("privileged"), theirs)
+        assert let_in.verdict is Verdict.PASS, let_in
+    finally:
+        make_none(server, tmp_path, "--wait=false", "namespace/fairlead-node")
+
+
+async def _dry_runs(config: Path, wanted: Config = Config()) -> Facts:  # noqa: B008  # it is frozen
     """What the objects and the dry runs of an administrator's run tell."""
     clock = SystemClock()
     run = f"{next(RUNS):08x}"
@@ -289,7 +312,7 @@ async def _dry_runs(config: Path) -> Facts:
         api = Api(Client(transport, clock, Random(1), Limits(call=20, watch=20)))
         await api.call("POST", "/api/v1/namespaces", pods.namespace(place))
         found = await objects_facts(api, "fairlead", clock.now())
-        found["dry_run"] = await trials.dry_runs(api, place, Config())
+        found["dry_run"] = await trials.dry_runs(api, place, wanted)
         return facts_of({**found, "webhook_failures": api.webhook_failures()})
 
 

@@ -33,6 +33,20 @@ def a_node(name: str, role: str = "", *, taint: str = "", has: dict[str, str] = 
     }
 
 
+def busy(name: str) -> dict[str, Any]:
+    """A pod on that node which asks for nearly all of it."""
+    container = {"name": "c", "image": "x", "resources": {"requests": {"cpu": "7800m", "memory": "1Gi"}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"busy-{name}", "namespace": "default"},
+        "spec": {"nodeName": name, "containers": [container]},
+    }
+
+
+ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "default"}}
+
+
 def a_class(name: str, *, default: bool) -> dict[str, Any]:
     return {
         "apiVersion": "storage.k8s.io/v1",
@@ -63,6 +77,12 @@ def made(server: ApiServer, tmp_path: Path) -> Iterator[list[str]]:
         ([a_node("w1"), a_node("w2")], "fail", "none"),
         ([a_node("s1", SYSTEM, has=SMALL), a_node("s2", SYSTEM, has=SMALL)], "fail", "too-small"),
         ([a_node("s1", SYSTEM, taint="dedicated"), a_node("w1")], "fail", "tainted"),
+        (
+            [ACCOUNT, a_node("s1", SYSTEM, taint=SYSTEM), a_node("s2", SYSTEM, taint=SYSTEM), busy("s1"), busy("s2")],
+            "warn",
+            "full",
+        ),
+        ([ACCOUNT, a_node("s1", SYSTEM, taint=SYSTEM), a_node("s2", SYSTEM, taint=SYSTEM), busy("s1")], "pass", ""),
     ],
 )
 def test_nodes_of_the_products_own(

@@ -53,6 +53,11 @@ class Brick:
     folder: Path
     data: Path
     client: Path
+    process: subprocess.Popen[bytes]
+
+    def end(self) -> None:
+        """Have it go, as a file server that dies: what is mounted stays mounted."""
+        stop([self.process])
 
     def mount(self, machine: Machine, at: Path) -> None:
         """Mount it there; the machine has to be able to reach it. Raises: RuntimeError."""
@@ -73,6 +78,6 @@ def brick(folder: Path, host: str) -> Iterator[Brick]:
     process = subprocess.Popen([server, "-N", "-f", folder / "brick.vol", "-l", folder / "brick.log"])
     try:
         wait(process, (host, port), folder / "brick.log")
-        yield Brick(folder, folder / "data", folder / "client.vol")
+        yield Brick(folder, folder / "data", folder / "client.vol", process)
     finally:
         stop([process])

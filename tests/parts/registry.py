@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.parts import certificates
 from tests.parts.apiserver import free_ports, stop
@@ -30,7 +31,7 @@ class Registry:
     ca: Path
 
     def push(self, archive: Path, name: str, kind: str = "oci-archive") -> None:
-        """Have it keep the image of an archive. `kind`: or docker-archive. Raises: RuntimeError."""
+        """Have it keep the image of an archive. `kind`: or docker-archive, or oci for a folder. Raises: RuntimeError."""
         command = ["skopeo", "copy", f"--dest-cert-dir={self.ca.parent}", f"--dest-creds={USER}:{PASSWORD}"]
         done = subprocess.run(
             [*command, f"{kind}:{archive}", f"docker://{self.address}/{name}"], capture_output=True, text=True
@@ -64,6 +65,39 @@ def small_image(folder: Path, architecture: str) -> Path:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
+    return found
+
+
+def another_image(archive: Path, folder: Path, name: str) -> Path:
+    """The image of an OCI archive with one layer more, whose only file holds that name: nobody has it yet. A folder for `push`."""
+    found = folder / name
+    with tarfile.open(archive) as whole:
+        whole.extractall(found, filter="data")
+    blobs = found / "blobs" / "sha256"
+
+    def read(entry: dict[str, Any]) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((blobs / entry["digest"].partition(":")[2]).read_bytes())
+        return document
+
+    def kept(content: bytes) -> dict[str, Any]:
+        digest = hashlib.sha256(content).hexdigest()
+        (blobs / digest).write_bytes(content)
+        return {"digest": f"sha256:{digest}", "size": len(content)}
+
+    more = io.BytesIO()
+    with tarfile.open(fileobj=more, mode="w") as layer:
+        entry = tarfile.TarInfo(f"etc/{name}")
+        layer.addfile(entry)
+    index = json.loads((found / "index.json").read_text())
+    manifest = read(index["manifests"][0])
+    config = read(manifest["config"])
+    added = kept(more.getvalue())
+    config["rootfs"]["diff_ids"].append(added["digest"])
+    config.pop("history", None)
+    manifest["layers"].append({"mediaType": "application/vnd.oci.image.layer.v1.tar", **added})
+    manifest["config"] |= kept(json.dumps(config).encode())
+    index["manifests"][0] |= kept(json.dumps(manifest).encode())
+    (found / "index.json").write_text(json.dumps(index))
     return found
 
 

@@ -206,17 +206,17 @@ def private(preflight: Preflight, tmp_path: Path) -> Iterator[Registry]:
 
 def test_each_node_s_own_runtime_has_to_pull(preflight: Preflight, private: Registry) -> None:
     """node-2 does not trust the registry's authority, whoever else does."""
-    _secret(preflight, private, PASSWORD)
+    pull_secret(preflight, private, PASSWORD)
     config = {**LOCAL, "registry": {"host": private.address, "pull_secret": "pull"}, "namespace": "pulls"}
     report = preflight.report(config, "--only", "registry-pull")
     assert by_node(report, "registry-pull") == {"node-1": "pass", "node-2": "fail"}
     assert check(report, "registry-pull")["class"] == "tls"
-    _secret(preflight, private, "not-the-password")
+    pull_secret(preflight, private, "not-the-password")
     preflight.kubectl("get", "nodes")
     time.sleep(1)
     wrong = preflight.report(config, "--only", "registry-pull")
     assert (by_node(wrong, "registry-pull")["node-1"], check(wrong, "registry-pull")["class"]) == ("fail", "auth")
-    _secret(preflight, private, PASSWORD)
+    pull_secret(preflight, private, PASSWORD)
     missing = preflight.report({**config, "images": {"tag": "no-such-tag"}}, "--only", "registry-pull")
     assert "not found" in check(missing, "registry-pull")["nodes"]["node-1"]["seen"]
     nowhere = preflight.report({**LOCAL, "registry": {"host": "nowhere.invalid:5000"}}, "--only", "registry-pull")
@@ -234,7 +234,8 @@ def test_each_node_s_own_runtime_has_to_pull(preflight: Preflight, private: Regi
     preflight.kubectl("delete", "namespace", "pulls", "--wait=false")
 
 
-def _secret(preflight: Preflight, private: Registry, password: str) -> None:
+def pull_secret(preflight: Preflight, private: Registry, password: str) -> None:
+    """The Secret `pull` of the namespace `pulls`, with that password."""
     token = base64.b64encode(f"{USER}:{password}".encode()).decode()
     data = base64.b64encode(json.dumps({"auths": {private.address: {"auth": token}}}).encode()).decode()
     body = {

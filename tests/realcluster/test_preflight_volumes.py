@@ -90,8 +90,12 @@ def test_a_file_server_is_proven_over_the_mount_of_each_node(
             server.mount(machine, shared)
             stack.callback(machine.run, "umount", "--lazy", shared)
         there = preflight.report(config(shared_claim="data"), *CODE)
-        assert not list(shared.iterdir()), "all was written to the server, and nothing beside it"
+        server.end()
+        gone = check(preflight.report(config(shared_claim="data"), *CODE), "shared-volume")
+    assert not list(shared.iterdir()), "all was written to the server, and nothing beside it"
     assert by_node(there, "shared-volume") == {"node-1": "pass", "node-2": "pass"}, check(there, "shared-volume")
+    assert gone["verdict"] == "fail", gone
+    assert {each["verdict"] for each in gone["nodes"].values()} == {"fail"}, gone
 
 
 def test_a_folder_that_only_root_may_write_is_found(preflight: Preflight, shared: Path) -> None:
@@ -139,7 +143,9 @@ def test_an_export_that_no_kubelet_here_can_mount_is_told_as_such(
         assert said in found["seen"], found
 
 
-def test_the_products_own_volume_is_bound_with_a_pod_and_written(preflight: Preflight, real_cluster: Cluster) -> None:
+@pytest.fixture
+def own(preflight: Preflight, real_cluster: Cluster) -> Iterator[Path]:
+    """A folder of node-1 that is the volume of a class whose claims wait for their pod."""
     folder = real_cluster.folder / "own"
     folder.mkdir()
     folder.chmod(0o777)
@@ -152,24 +158,28 @@ def test_the_products_own_volume_is_bound_with_a_pod_and_written(preflight: Pref
             "capacity": {"storage": "1Gi"},
             "accessModes": ["ReadWriteOnce"],
             "storageClassName": "late",
-            "local": {"path": str(folder)},
+            "hostPath": {"path": str(folder), "type": "Directory"},
             "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
         },
     }
     kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "late"}}
     kind |= {"provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"}
     preflight.kubectl("apply", "-f", "-", given=listed(kind, volume))
-    try:
-        there = check(preflight.report(config(**{"class": "late"}), "--only", "system-volume"), "system-volume")
-        held = json.loads(preflight.kubectl("get", "pv", "own", "-o", "json"))
-        preflight.kubectl("delete", "pv", "own")
-        only = ("--only", "storage-class,system-volume")
-        missing = preflight.report(config(**{"class": "late"}), *only)
-    finally:
-        preflight.kubectl("delete", "storageclass", "late")
-        preflight.kubectl("delete", "pv", "own", "--ignore-not-found")
-        shutil.rmtree(folder)
-    assert there["verdict"] == "pass", there
+    yield folder
+    preflight.kubectl("delete", "storageclass", "late")
+    preflight.kubectl("delete", "pv", "own", "--ignore-not-found")
+    shutil.rmtree(folder)
+
+
+OWN = ("--only", "storage-class,system-volume")
+
+
+def test_the_products_own_volume_is_bound_with_a_pod_and_written(preflight: Preflight, own: Path) -> None:
+    there = preflight.report(config(**{"class": "late"}), *OWN)
+    held = json.loads(preflight.kubectl("get", "pv", "own", "-o", "json"))
+    preflight.kubectl("delete", "pv", "own")
+    missing = preflight.report(config(**{"class": "late"}), *OWN)
+    assert [check(there, code)["verdict"] for code in ("storage-class", "system-volume")] == ["pass", "pass"], there
     assert (held["status"]["phase"], "claimRef" in held["spec"]) == ("Available", False), (
         "it is free for the installation"
     )
@@ -178,6 +188,14 @@ def test_the_products_own_volume_is_bound_with_a_pod_and_written(preflight: Pref
     assert check(missing, "system-volume")["verdict"] == "unknown", (
         "what was never bound cannot be known to be writable"
     )
+
+
+def test_a_volume_of_the_product_s_own_that_only_root_may_write_is_found(preflight: Preflight, own: Path) -> None:
+    own.chmod(0o755)
+    report = preflight.report(config(**{"class": "late"}), *OWN)
+    assert check(report, "storage-class")["verdict"] == "pass", "it is bound, and its pod starts"
+    found = check(report, "system-volume")
+    assert (found["verdict"], found["class"]) == ("fail", "not-writable"), found
 
 
 __all__ = ["loaded", "preflight"]

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from tests.parts.apiserver import free_ports
@@ -88,14 +89,15 @@ def configured(url: str, **more: Any) -> Config:
     return config_of({"prometheus": {"mode": "existing", "url": url}, **more})
 
 
-async def asked(config: Config, nodes: list[dict[str, Any]]) -> Facts:
-    """The facts that one node's probe finds."""
-    requests = asks.service_requests(config, "", asks.Tokens(), "a1b2")
+async def asked(config: Config, nodes: list[dict[str, Any]], token: str = "") -> Facts:
+    """The facts that one node's probe finds. `token`: for Prometheus."""
+    requests = asks.service_requests(config, "", asks.Tokens(prometheus=token), "a1b2")
     seen = dict(zip(requests, await asyncio.gather(*(reach(each) for each in requests.values())), strict=True))
     found: dict[str, Any] = {"facts_version": 1, "nodes": nodes}
     if config.prometheus.url:
         answers = {key: seen[f"{asks.QUERY}{key}"] for key in QUERIES}
-        found |= {"prometheus": prometheus_answers(answers["up"], None), "metrics": metrics_facts(answers, nodes)}
+        of_it = prometheus_answers(answers["up"], seen.get(asks.NO_TOKEN))
+        found |= {"prometheus": of_it, "metrics": metrics_facts(answers, nodes)}
     if asks.REMOTE_WRITE in seen:
         found["remote_write"] = asks.remote_write_facts(seen[asks.REMOTE_WRITE], None)
     return facts_of(found)
@@ -167,6 +169,48 @@ async def test_an_installed_product_asks_it_as_well_unless_that_takes_a_token(ex
         assert [seen[code] for code in codes] == ["pass", "pass", "fail"]
         with_token = await told(config_of({"prometheus": {"mode": "existing", "url": found.url, "token_secret": "t"}}))
         assert [with_token[code] for code in codes] == ["unknown"] * 3
+
+
+class _Guard(BaseHTTPRequestHandler):
+    """A stand-in for who signs people in before a Prometheus: it knows two tokens, one of which may not query."""
+
+    behind = ""
+
+    def do_GET(self) -> None:
+        """Pass it on to who may."""
+        status = {"Bearer reads": 200, "Bearer knows-us": 403}.get(self.headers.get("authorization", ""), 401)
+        body = b""
+        if status == 200:
+            with urlopen(f"{self.behind}{self.path}", timeout=20) as answer:
+                body = answer.read()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+async def test_a_token_is_good_refused_or_may_not_query(exporter: int, tmp_path: Path) -> None:
+    with (
+        scraping(tmp_path, node=exporter) as found,
+        ThreadingHTTPServer(("127.0.0.1", 0), type("Guard", (_Guard,), {"behind": found.url})) as guard,
+    ):
+        threading.Thread(target=guard.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        await settled(configured(found.url), [HERE], "prometheus", "pass")
+        theirs = {"mode": "existing", "url": f"http://127.0.0.1:{guard.server_port}", "token_secret": "t"}
+        config = config_of({"prometheus": theirs})
+        for token, verdict, cause in (
+            ("reads", Verdict.PASS, ""),
+            ("another", Verdict.FAIL, "token"),
+            ("knows-us", Verdict.FAIL, "role"),
+            ("", Verdict.FAIL, "token"),
+        ):
+            facts = await asked(config, [HERE], token)
+            said = judged(BY_CODE["prometheus"], facts, config)
+            assert (said.verdict, said.cause) == (verdict, cause), (token, said)
+        guard.shutdown()
+    whole = await asked(config, [HERE], "reads")
+    assert judged(BY_CODE["prometheus"], whole, config).cause == "unreachable", "it is gone"
 
 
 async def test_one_sample_is_written_refused_or_finds_nobody(tmp_path: Path) -> None:

@@ -112,19 +112,19 @@ def _says(text: str, word: str) -> bool:
 _OF_THE_WAY: Final = ("dns", "tcp", "proxy", "other")
 """Causes that a layer's own host may have, too."""
 _ASKED: Final = re.compile(r'\b(?:Get|Head) \\*"https?://([^/"\\\s]+)(/[^"\\\s]*)?', re.IGNORECASE)
-_OF_REGISTRIES: Final = ("/v2/", "/token", "/auth")
-"""In the paths that a registry, a mirror of it, or who signs in for it is asked for."""
+_API: Final = "/v2/"
+"""Begins the paths that a registry, or a mirror of it, is asked for."""
+_SIGN_IN: Final = ("/token", "/auth")
+"""In the paths of who signs in for it."""
 
 
 def _sent_to(said: str, config: Config) -> Finding | None:
     """The runtime names the host of a layer that it did not reach, which is another than the registry's."""
     asked = _ASKED.findall(said)
     host, path = asked[-1] if asked else ("", "")
-    if (
-        not host
-        or host == registry_in(image_home(config))
-        or any(part in path.partition("?")[0] for part in _OF_REGISTRIES)
-    ):
+    plain = path.partition("?")[0]
+    is_registry = host == registry_in(image_home(config)) or plain.startswith(_API)
+    if not host or is_registry or any(part in plain for part in _SIGN_IN):
         return None
     return _blocked(host, f"the runtime says: {said}")
 
