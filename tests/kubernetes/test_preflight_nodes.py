@@ -65,7 +65,7 @@ def made(server: ApiServer, tmp_path: Path) -> Iterator[list[str]]:
     names: list[str] = []
     yield names
     if names:
-        make_none(server, tmp_path, "--ignore-not-found", *names)
+        make_none(server, tmp_path, "--ignore-not-found", "--force", "--grace-period=0", *names)
 
 
 @pytest.mark.parametrize(
