@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.parts import certificates
 from tests.parts.apiserver import free_ports, stop
@@ -32,7 +32,7 @@ class Registry:
 
     def push(self, archive: Path, name: str, kind: str = "oci-archive") -> None:
         """Have it keep the image of an archive. `kind`: or docker-archive, or oci for a folder. Raises: RuntimeError."""
-        command = ["skopeo", "copy", f"--dest-cert-dir={self.ca.parent}", f"--dest-creds={USER}:{PASSWORD}"]
+        command = ["skopeo", "copy", "--all", f"--dest-cert-dir={self.ca.parent}", f"--dest-creds={USER}:{PASSWORD}"]
         done = subprocess.run(
             [*command, f"{kind}:{archive}", f"docker://{self.address}/{name}"], capture_output=True, text=True
         )
@@ -40,8 +40,10 @@ class Registry:
             raise RuntimeError(f"{name} could not be pushed: {done.stderr[-800:]}")
 
 
-def small_image(folder: Path, architecture: str) -> Path:
-    """An OCI archive of an image with one empty layer that says it is for that architecture."""
+def small_image(folder: Path, architecture: str, *, listed: bool = False) -> Path:
+    """An OCI archive of an image that says it is for that architecture. `listed`: as an index of one. Its only file, which it starts with,
+    is the head of a program for arm64.
+    """
 
     def blob(content: bytes, kind: str) -> dict[str, object]:
         digest = hashlib.sha256(content).hexdigest()
@@ -49,15 +51,25 @@ def small_image(folder: Path, architecture: str) -> Path:
         return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(content)}
 
     parts: dict[str, bytes] = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}'}
-    layer = blob(b"\0" * 1024, "layer.v1.tar")
-    config = {"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}
+    layer = blob(_one_file("fairlead", _ARM64), "layer.v1.tar")
+    config = {
+        "architecture": architecture,
+        "os": "linux",
+        "config": {"Entrypoint": ["/fairlead"]},
+        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+    }
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": blob(json.dumps(config).encode(), "config.v1+json"),
         "layers": [layer],
     }
-    index = {"schemaVersion": 2, "manifests": [blob(json.dumps(manifest).encode(), "manifest.v1+json")]}
+    of = {"platform": {"architecture": architecture, "os": "linux"}}
+    index = {"schemaVersion": 2, "manifests": [blob(json.dumps(manifest).encode(), "manifest.v1+json") | of]}
+    if listed:
+        kind = "index.v1+json"
+        whole = {**index, "mediaType": f"application/vnd.oci.image.{kind}"}
+        index = {"schemaVersion": 2, "manifests": [blob(json.dumps(whole).encode(), kind)]}
     parts["index.json"] = json.dumps(index).encode()
     found = folder / f"{architecture}.tar"
     with tarfile.open(found, "w") as archive:
@@ -66,6 +78,20 @@ def small_image(folder: Path, architecture: str) -> Path:
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     return found
+
+
+_ARM64: Final = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00\x01" + bytes(43)
+"""The header of an ELF file of 64 bits, executable, for AArch64: a kernel of another architecture reads no further."""
+
+
+def _one_file(name: str, content: bytes) -> bytes:
+    """A tar with one program in it."""
+    found = io.BytesIO()
+    with tarfile.open(fileobj=found, mode="w") as layer:
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(content), 0o755
+        layer.addfile(entry, io.BytesIO(content))
+    return found.getvalue()
 
 
 def another_image(archive: Path, folder: Path, name: str) -> Path:
@@ -84,14 +110,10 @@ def another_image(archive: Path, folder: Path, name: str) -> Path:
         (blobs / digest).write_bytes(content)
         return {"digest": f"sha256:{digest}", "size": len(content)}
 
-    more = io.BytesIO()
-    with tarfile.open(fileobj=more, mode="w") as layer:
-        entry = tarfile.TarInfo(f"etc/{name}")
-        layer.addfile(entry)
     index = json.loads((found / "index.json").read_text())
     manifest = read(index["manifests"][0])
     config = read(manifest["config"])
-    added = kept(more.getvalue())
+    added = kept(_one_file(f"etc/{name}", b""))
     config["rootfs"]["diff_ids"].append(added["digest"])
     config.pop("history", None)
     manifest["layers"].append({"mediaType": "application/vnd.oci.image.layer.v1.tar", **added})

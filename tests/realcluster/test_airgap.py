@@ -20,20 +20,21 @@ from tests.realcluster.trust import trusts
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 
-_FROM_A_REGISTRY, PACK, SHOW, LOAD, INSTALL = blocks("install-without-a-network")
-"""The first needs the registry of the product; what it comes to is tested where a registry is (`tests/install`)."""
-
+FROM_A_REGISTRY, PACK, SHOW, LOAD, INSTALL = blocks("install-without-a-network")
 PREFIX = "carried"
 
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[Registry]:
-    """A registry that only whoever packs reaches. It has a copy of the bundled Prometheus: a real one, of the machine's distribution."""
+    """A registry that only whoever packs reaches. It has the product's image, and a copy of the bundled Prometheus: a real one, of the
+    machine's distribution.
+    """
     folder = tmp_path / "outside"
     folder.mkdir()
     try:
         with registry(folder) as found:
             found.push(prometheus_image(folder), "copies/prometheus:any", "docker-archive")
+            found.push(image.image(), "fairlead:0.1.0")
             yield found
     except Unavailable as reason:
         pytest.skip(str(reason))
@@ -70,8 +71,11 @@ def test_it_is_installed_from_a_bundle_with_everything_outside_blocked(
     (folder / "outside.yaml").write_text(json.dumps({"registry": {"host": outside.address}}))
     signed_in = f"--config outside.yaml --ca {outside.ca} --username {USER} --password-stdin < password"
     copy = f"--prometheus-image {outside.address}/copies/prometheus:any {signed_in}"
+    reader.types(FROM_A_REGISTRY, {"--config fairlead.yaml": copy})
+    fetched = reader.types(SHOW)
     reader.types(PACK, {**own, "--image docker.io/library/busybox:1.36": copy})
-    assert all(name in reader.types(SHOW) for name in ("fairlead:0.1.0", "prometheus:v"))
+    assert all(name in fetched for name in ("fairlead:0.1.0", "prometheus:v")), fetched
+    assert reader.types(SHOW) == fetched, "the same, wherever the product's image came from"
     at = {"registry.example.com:5000": inside.address}
     trusting = f"--prefix {PREFIX} --ca {inside.ca} --username {USER}"
     said = reader.types(LOAD, {**at, "--username ann": trusting})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -23,9 +24,7 @@ from tests.parts.cluster.cluster import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 
-_CONNECT, PLAN, ACCEPT, CHANGE = blocks("install-with-one-command")
-"""The first belongs to a control plane (`test_the_howto`)."""
-
+CONNECT, PLAN, ACCEPT, CHANGE = blocks("install-with-one-command")
 REHEARSE, INSTALL = PLAN.splitlines()
 UPGRADE, UNINSTALL, PURGE = CHANGE.splitlines()
 CONFIG = {
@@ -123,6 +122,20 @@ def test_a_rehearsal_changes_nothing(installer: Installer) -> None:
     assert re.search(r"The API server takes: .*\b3 Deployment\b", told), told
     assert "repository: localhost/fairlead" in told
     assert installer.release() == ""
+
+
+def test_a_connection_is_rehearsed_with_the_secret_that_the_guide_makes(installer: Installer) -> None:
+    plane = {"url": "https://fairlead.example.com", "cluster": "c1", "token_secret": "fairlead-agent"}
+    (installer.folder / "connected.yaml").write_text(json.dumps({**CONFIG, "control_plane": plane}))
+    installer.types(CONNECT.replace("=SECRET", "=the-secret"))
+    try:
+        told = installer.ok(REHEARSE.replace("fairlead.yaml", "connected.yaml"), "--no-probe", installer.accepted)
+        read = installer.kubectl("-n", "fairlead", "get", "secret", "fairlead-agent", "-o", "jsonpath={.data.secret}")
+    finally:
+        installer.kubectl("delete", "namespace", "fairlead")
+    assert base64.b64decode(read) == b"the-secret"
+    assert "existingSecret: fairlead-agent" in told, told
+    assert re.search(r"The API server takes: .*\b4 Deployment\b", told), "the agent's beside the others"
 
 
 def test_on_openshift_the_rehearsal_brings_its_constraints_and_makes_no_namespaces_where_nobody_may(

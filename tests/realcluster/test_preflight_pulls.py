@@ -40,6 +40,7 @@ def elsewhere(preflight: Preflight, tmp_path: Path) -> Iterator[tuple[Registry, 
             registry(tmp_path, here, blobs_at=f"http://{here}:{store.server_port}") as found,
         ):
             found.push(small_image(tmp_path, "arm64"), "fairlead:arm64")
+            found.push(small_image(tmp_path, "arm64", listed=True), "fairlead:arm64-of-several")
             for name in ("there", "blocked"):
                 found.push(another_image(image.image(), tmp_path, name), f"fairlead:{name}", "oci")
             for node in preflight.cluster.nodes.values():
@@ -56,9 +57,14 @@ def test_layers_are_had_from_elsewhere_or_their_host_is_named(
 ) -> None:
     private, store = elsewhere
     whole = {**LOCAL, "registry": {"host": private.address, "pull_secret": "pull"}, "namespace": "pulls"}
-    other = preflight.report({**whole, "images": {"tag": "arm64"}}, "--only", "registry-pull")
-    assert by_node(other, "registry-pull") == {"node-1": "fail", "node-2": "fail"}
-    assert check(other, "registry-pull")["class"] == "platform", check(other, "registry-pull")
+    both = {"node-1": "fail", "node-2": "fail"}
+    listed = preflight.report({**whole, "images": {"tag": "arm64-of-several"}}, "--only", "registry-pull")
+    assert by_node(listed, "registry-pull") == both, listed["progress"]
+    assert check(listed, "registry-pull")["class"] == "platform", check(listed, "registry-pull")["seen"]
+    alone = preflight.report({**whole, "images": {"tag": "arm64"}}, "--only", "registry-pull,node-architecture")
+    assert check(alone, "registry-pull")["verdict"] == "pass", "it is pulled without a word"
+    assert by_node(alone, "node-architecture") == both, (check(alone, "node-architecture"), alone["progress"])
+    assert check(alone, "node-architecture")["class"] == "exec-format", check(alone, "node-architecture")["seen"]
     there = preflight.report({**whole, "images": {"tag": "there"}}, "--only", "registry-pull")
     assert by_node(there, "registry-pull") == {"node-1": "pass", "node-2": "pass"}, check(there, "registry-pull")
     store.shutdown()

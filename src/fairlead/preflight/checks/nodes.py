@@ -82,7 +82,9 @@ def node_architecture(facts: Facts, config: Config) -> Finding:
     - arch-missing: the registry has no such image; mirrors often copy one architecture only.
     - exec-format: the index names the architecture, and what is behind it is made for another.
     """
-    if config.registry.local_images:
+    ended = (facts.get("probe_exit", node) for node in facts.maybe_keys("probe_exit"))
+    is_told = not facts.known("registry", "image_platforms") and any(isinstance(each, str) for each in ended)
+    if config.registry.local_images or is_told:
         ran = roster(facts, facts.maybe_keys("probe_exit"))
         return by_node(ran, lambda name: _architecture(name, {}, facts))
     platforms = {
@@ -104,7 +106,12 @@ def _architecture(name: str, platforms: dict[str, tuple[str, ...]], facts: Facts
         return failed(seen, "arch-missing", f"Copy all architectures to the registry, linux/{arch} too", Who.YOU)
     if isinstance(ended, int | float | str) and ended != 0:
         said = ended if isinstance(ended, str) else f"exit code {ended}"
-        seen = f"{arch or 'its architecture'} is in the index, and the probe did not start: {said}"
+        index = (
+            f"{arch or 'its architecture'} is in the index, and the probe"
+            if platforms
+            else f"{arch or name}: the probe"
+        )
+        seen = f"{index} did not start: {said}"
         return failed(seen, "exec-format", "Copy the images again, each with all its architectures", Who.YOU)
     node.text("arch")
     facts.need("probe_exit", name)

@@ -35,9 +35,9 @@ _CAUSES: Final = (
         "auth",
         ("401", "403", "unauthorized", "authorization failed", "denied", "no basic auth", "authentication required"),
     ),
+    ("platform", ("no match for platform", "exec format")),
     ("not-found", ("404", "not found", "manifest unknown", "name unknown")),
     ("dns", ("no such host", "server misbehaving", "temporary failure in name resolution", "dial tcp: lookup ")),
-    ("platform", ("no match for platform", "exec format")),
     ("proxy", ("500", "502", "503", "504")),
     (
         "tcp",

@@ -232,10 +232,10 @@ class Probes:
         while True:
             with contextlib.suppress(FairleadError):
                 path = path_of("v1", "pods", living.name, self._place.namespace)
-                state = _container(await self._api.get(path), "pull").get("state") or {}
-                waits = state.get("waiting") or {}
-                if "running" in state or "terminated" in state:
+                pod = await self._api.get(path)
+                if _is_pulled(pod):
                     return "ok"
+                waits = (_container(pod, "pull").get("state") or {}).get("waiting") or {}
                 if _in_vain(waits) and not self._is_pulled_again(living):
                     return str(waits.get("message") or waits["reason"])
             if self._clock.monotonic() >= (
@@ -266,7 +266,8 @@ class Probes:
                 del self._living[living.node]
                 seen = _so_far(living.document)
                 own = "" if _ECHO.fullmatch(seen.message) else seen.message
-                found = replace(seen, state=state, event=event, message=own or message or seen.message)
+                pull = "ok" if _is_pulled(living.document) else None
+                found = replace(seen, state=state, event=event, message=own or message or seen.message, pull=pull)
                 self.results[living.node] = found
                 self._tell(f"{living.node}: {_in_words(found)}")
 
@@ -338,6 +339,12 @@ def _container(pod: Document, name: str) -> Document:
     return next((each for each in listed if each.get("name") == name), {})
 
 
+def _is_pulled(pod: Document) -> bool:
+    """Whether the second container's image was pulled: it came to its start, whatever became of that."""
+    state = _container(pod, "pull").get("state") or {}
+    return "running" in state or "terminated" in state
+
+
 def _hopeless(pod: Document) -> str:
     if (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"):
         return "not_started"
@@ -357,13 +364,18 @@ def _so_far(pod: Document) -> Probed:
     waits = (container.get("state") or {}).get("waiting") or {}
     ended = (container.get("state") or {}).get("terminated") or {}
     image = next((c.get("image", "") for c in (pod.get("spec") or {}).get("containers") or ()), "")
+    said = str(waits.get("message") or status.get("message") or ended.get("message") or "")
     return Probed(
         state="not_started",
         status=str(waits.get("reason") or status.get("reason") or status.get("phase") or "Pending"),
         image=str(image),
-        message=str(waits.get("message") or status.get("message") or ended.get("message") or ""),
-        exit=ended.get("exitCode"),
+        message=said,
+        exit=_OTHER_PLATFORM if _OTHER_PLATFORM in f"{said} {ended.get('message')}" else ended.get("exitCode"),
     )
+
+
+_OTHER_PLATFORM: Final = "exec format error"
+"""What the kernel says of a program that was made for another architecture."""
 
 
 def _in_words(probed: Probed) -> str:
