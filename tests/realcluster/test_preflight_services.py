@@ -195,7 +195,7 @@ def test_what_is_old_missing_not_trusted_or_cut_is_told_each_by_its_name(
         "remote-write": ("fail", "not-found"),
     }
     assert by_node(report, "node-exporter") == {"node-1": "pass", "node-2": "warn"}
-    assert said(report, *SIGN_IN) == {"oidc-provider": ("fail", "unreachable"), "egress-sign-in": ("fail", "tls")}
+    assert said(report, *SIGN_IN) == {"oidc-provider": ("unknown", "not-known"), "egress-sign-in": ("fail", "tls")}
     assert by_node(report, "egress-sign-in") == dict.fromkeys(NODES, "fail")
     assert "CN=test-ca" in check(report, "egress-sign-in")["seen"]
 

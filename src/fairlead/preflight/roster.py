@@ -23,10 +23,13 @@ CORDON: Final = "node.kubernetes.io/unschedulable"
 
 
 def roster(facts: Facts, *named_by: Iterable[str]) -> Roster:
-    """The nodes to look at. `named_by`: nodes that a check's own facts name, looked at where the list of nodes is not known."""
+    """The nodes to look at. `named_by`: nodes that a check's own facts name, looked at where the list of nodes is not known. Where nobody
+    speaks of a list at all, those are all nodes.
+    """
     if not facts.known("nodes"):
         names = {name for each in named_by for name in each}
-        return Roster(tuple(sorted(names)), doubt=facts.why("nodes"))
+        is_told = not facts.left_out("nodes") or bool(facts.reasons.of(("nodes",))) or not names
+        return Roster(tuple(sorted(names)), doubt=facts.why("nodes") if is_told else "")
     nodes = nodes_by_name(facts)
     left_out = {name: why for name, node in nodes.items() if (why := why_left_out(node))}
     names = {*nodes, *(name for each in named_by for name in each)} - set(left_out)

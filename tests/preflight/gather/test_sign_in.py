@@ -74,9 +74,9 @@ async def test_each_way_it_can_be_broken_is_told_by_its_name(provider: OpenId, t
     wrong_path = await verdicts(configured(provider, f"{provider.issuer}/realms/none"), ca)
     assert wrong_path["oidc-provider"] == ("fail", "unreachable")
     away = await verdicts(configured(provider, f"https://localhost:{nobody}"), ca)
-    assert (away["oidc-provider"], away["egress-sign-in"][0]) == (("fail", "unreachable"), "fail")
+    assert (away["oidc-provider"][0], away["egress-sign-in"]) == ("unknown", ("fail", "tcp")), "the way is the finding"
     untrusted = await verdicts(configured(provider), "")
-    assert (untrusted["oidc-provider"][1], untrusted["egress-sign-in"]) == ("unreachable", ("fail", "tls"))
+    assert (untrusted["oidc-provider"][0], untrusted["egress-sign-in"]) == ("unknown", ("fail", "tls"))
     pod_cannot = await verdicts(configured(provider), ca, "")
     assert pod_cannot["oidc-provider"] == ("fail", "pod-cannot")
     elsewhere = await verdicts(configured(provider, url="https://other.invalid"), ca)
@@ -109,7 +109,7 @@ async def test_an_installed_product_asks_the_provider_as_well(
     assert slash["oidc-provider"] == ("fail", "issuer")
     (nobody,) = free_ports(1)
     away = await by_the_installed(configured(provider, f"https://localhost:{nobody}"))
-    assert away == {"oidc-provider": ("fail", "unreachable"), "egress-sign-in": ("fail", "tcp")}
+    assert away == {"oidc-provider": ("unknown", "not-known"), "egress-sign-in": ("fail", "tcp")}
     by_proxy = {"proxy": {"https": f"http://127.0.0.1:{nobody}", "credentials_secret": "agent"}}
     assert await by_the_installed({**configured(provider), **by_proxy}) == nothing, "its password is not kept"
 

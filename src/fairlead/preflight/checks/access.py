@@ -56,7 +56,7 @@ def connectivity(facts: Facts, config: Config) -> Finding:
 def _first_failure(facts: Facts) -> str:
     if error := facts.maybe_text("access", "error"):
         return error
-    asked = ("api_version_endpoint", "api_group_list", "list_nodes")
+    asked = ("api_version_endpoint", "list_nodes")
     answers = (facts.maybe_text("access", each) for each in asked)
     return next((answer for answer in answers if answer is not None and answer not in _ANSWERED), "")
 
@@ -142,6 +142,9 @@ def permissions(facts: Facts, config: Config) -> Finding:
     if not sent:
         facts.need("dry_run")
         return unknown("no object of the installation was tried")
+    if judged := [each for each in sent if not each.accepted]:
+        told = "; ".join(f"{each.object}: {each.message}" for each in judged)
+        return unknown(f"see pod-security and admission, which tell why not all objects are accepted: {told}")
     return passed(
         f"all {len(sent)} objects that were tried are accepted" if len(sent) > 1 else f"{sent[0].object} is accepted"
     )

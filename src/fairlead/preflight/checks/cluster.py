@@ -149,7 +149,8 @@ def openshift_version(facts: Facts, config: Config) -> Finding:
     - forbidden: whether it is OpenShift may not be read; that is not a no.
     - set-in-vain: the configuration says OpenShift, and it is not, or the other way round.
     """
-    there = facts.text("openshift", "cluster_version_object")
+    has_history = not facts.known("openshift", "cluster_version_object") and facts.known("openshift", "history")
+    there = "found" if has_history else facts.text("openshift", "cluster_version_object")
     wanted = config.openshift
     if there == "not_found":
         if is_on(wanted):

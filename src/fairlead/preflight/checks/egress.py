@@ -310,6 +310,8 @@ def _of_third_party(found: Facts, facts: Facts, proxied: bool) -> Finding:
     status = _status(found, proxied)
     if status is None:
         return unknown(found.why("via_proxy" if proxied else "direct"))
+    if not status:
+        return failed("no answer", "tcp", "", Who.NETWORK)
     if status not in _SIGN_IN_FIRST:
         return failed(f"it answers {status:g}", "http", "")
     if status in _ELSEWHERE and not found.known("content"):

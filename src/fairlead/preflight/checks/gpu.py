@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import ceil
@@ -53,9 +54,14 @@ def gpu_nodes(facts: Facts, config: Config) -> Finding:
     - no-card: labels speak of a GPU that is not on the bus.
     - counts: more cards than are offered, or the reverse.
     """
-    nodes = roster(facts)
-    for name in nodes.names:
+    found = _with_gpus(facts, config)
+    for name in roster(facts).names if found.verdict is Verdict.PASS else ():
         node_of(facts, name).need("labels")
+    return found
+
+
+def _with_gpus(facts: Facts, config: Config) -> Finding:
+    nodes = roster(facts)
     lying = {name: _lies(node) for name in nodes.names if _is_labelled_only(node := node_of(facts, name))}
     has_none = not gpu_roster(facts).names and not nodes.doubt
     if has_none and (not lying or (config.production and not any(registered(node_of(facts, name)) for name in lying))):
@@ -99,17 +105,25 @@ def _gpu_node(node: Facts) -> Finding:
             return _to_be_had_no_more(node, sick)
         return _none_offered(node)
     missing = [label for label in _TYPE_LABELS if label not in node.keys("labels")]
-    cards, whole = node.number("pci_nvidia"), float(node.or_else(0, "allocatable", GPU_RESOURCE))
+    cards, whole = _cards(node), float(node.or_else(0, "allocatable", GPU_RESOURCE))
     split = _is_split(node)
     if missing:
         ran = " and a test pod ran" if node.maybe_flag("gpu_pod", "ran") else ""
         seen = f"offers {have:g} GPUs{ran}, but has no label {' and '.join(missing)}: work cannot ask for a kind of GPU or its memory"
         return warned(seen, "labels", "Install GPU feature discovery, or restart its pods")
-    if cards != whole and not split:
+    if cards is not None and cards != whole and not split:
         return warned(
             f"{cards:g} GPUs on the bus, {whole:g} offered", "counts", f"kubectl describe node {node.text('name')}"
         )
     return passed(f"{have:g} offered")
+
+
+def _cards(node: Facts) -> float | None:
+    """How many cards it has. None: nobody counted them, and a pod used one. Raises: Missing."""
+    for key in ("pci_nvidia", "nvml_devices"):
+        if (told := node.maybe_number(key)) is not None:
+            return told
+    return None if node.maybe_number("gpu_pod", "cuda_init") == 0 else node.number("pci_nvidia")
 
 
 def _none_offered(node: Facts) -> Finding:
@@ -141,6 +155,9 @@ def _to_be_had_no_more(node: Facts, known: float) -> Finding:
     return failed(told, "not-offered", f"dmesg on {node.text('name')} and the log of its device plug-in say why")
 
 
+_POLICIES: Final = "clusterpolicies.nvidia.com"
+
+
 def gpu_operator(facts: Facts, config: Config) -> Finding:
     """The operator is one way to drivers and container stack; by hand is the other. What counts is whether its pods are on every GPU node:
     `desired = ready` also holds where a node is left out.
@@ -153,7 +170,8 @@ def gpu_operator(facts: Facts, config: Config) -> Finding:
     """
     state = facts.maybe_text("gpu_operator", "cluster_policy_state")
     there = facts.maybe_flag("gpu_operator", "installed")
-    if there is False or state == "not_found":
+    is_unserved = facts.known("crds") and _POLICIES not in facts.maybe_texts("crds")
+    if there is False or state == "not_found" or (there is None and state is None and is_unserved):
         return _by_hand(facts, config)
     if there is None and state is None:
         facts.text("gpu_operator", "version")
@@ -319,7 +337,7 @@ def _times_by_labels(node: Facts, whole: float) -> int:
 
 def _single(node: Facts, whole: float) -> Finding:
     """Slices that go by the name of whole GPUs, where cards are in MIG mode."""
-    devices = node.number("nvml_devices")
+    devices = _counted_cards(node)
     if node.or_else(devices, "mig_enabled_devices"):
         seen = f"{devices:g} cards in MIG mode offer {whole:g} slices; each counts as a GPU"
         return warned(seen, "mig-single", _KNOW, Who.US)
@@ -328,10 +346,16 @@ def _single(node: Facts, whole: float) -> Finding:
 
 def _counted(node: Facts, whole: float, slices: float) -> Finding:
     """What is offered against what the driver counts."""
-    name, devices = node.text("name"), node.number("nvml_devices")
+    name, devices = node.text("name"), _counted_cards(node)
     if whole > devices or slices > devices * _MOST_SLICES:
         return _replicas(name, f"{max(whole, slices):g} from {devices:g} cards")
     told = node.maybe_number("mig_enabled_devices")
+    most, parts = devices if told is None else told, _sevenths(node)
+    if parts > most * _MOST_SLICES:
+        least = "at most " if told is None else ""
+        seen = f"{least}{most:g} of {devices:g} cards are in MIG mode, and slices of {parts:g} sevenths are offered"
+        remedy = f"Restart the device plug-in on {name}, or reset its extended resources {MIG_PREFIX}*"
+        return failed(seen, "mig-ghosts", remedy)
     in_mig = ceil(slices / _MOST_SLICES) if told is None else told
     if whole > devices - in_mig:
         least = "at least " if told is None else ""
@@ -339,11 +363,26 @@ def _counted(node: Facts, whole: float, slices: float) -> Finding:
         return failed(
             seen, "mig-ghosts", f"Restart the device plug-in on {name}, or reset its extended resource {GPU_RESOURCE}"
         )
+    node.need("nvml_devices")  # what the bus has the driver may not use
     if told is None and slices:
         return passed(f"{slices:g} slices") if not whole else unknown(_NO_MODE)
     if whole < devices - in_mig:
         return warned(f"{whole:g} of {devices:g} cards are offered", "fewer", f"kubectl describe node {name}")
     return passed(f"{whole:g} whole GPUs" + (f" and {slices:g} slices" if slices else ""))
+
+
+def _counted_cards(node: Facts) -> float:
+    """As the driver counts them, else as the bus does. Raises: Missing."""
+    told = node.maybe_number("nvml_devices")
+    return told if told is not None else node.number("pci_nvidia")
+
+
+def _sevenths(node: Facts) -> float:
+    """How many sevenths of cards its slices take, by their names (`mig-3g.20gb` takes three)."""
+    sizes = {
+        key: re.match(rf"{MIG_PREFIX}(\d+)g\.", key) for key in node.keys("allocatable") if not key.endswith(".shared")
+    }
+    return sum(int(size[1]) * node.number("allocatable", key) for key, size in sizes.items() if size)
 
 
 _MOST_SLICES: Final = 7
@@ -380,7 +419,7 @@ CHECKS: Final = (
         "gpu-operator",
         "GPU operator",
         severity=Verdict.FAIL,
-        needs=_LINKS,
+        needs=(*_LINKS, "crds"),
         expected="the operator's pods on every GPU node, or driver and container stack by hand",
         rules="pass: on all GPU nodes, or not used and the next two pass; warn: unknown version, second plug-in; fail: missing on a node",
         disables=("gpu", "fractions"),
@@ -410,6 +449,7 @@ CHECKS: Final = (
         disables=("gpu", "fractions"),
         causes=("no-handler", "no-library", "not-started", "isolation", "runtime-class"),
         judge=gpu_container_stack,
+        by_api=ByApi.FAULTS,
     ),
     _check(
         "gpu-sharing",

@@ -59,6 +59,9 @@ def has_cards(node: Facts) -> bool | None:
         or offered(node)
         or node.maybe_number("nvml_devices")
         or node.maybe_flag("gpu_pod", "ran")
+        or node.maybe_number("gpu_pod", "cuda_init") is not None
+        or node.maybe_text("driver")
+        or node.maybe_number("nvidia_smi_exit") is not None
         or is_labelled(node)
     ):
         return cards != 0 or bool(offered(node))
@@ -185,6 +188,9 @@ def _no_driver(node: Facts, facts: Facts) -> Finding:
         return failed(
             seen, "no-driver", f"Install the driver on {name}, or set driver.enabled=true for the GPU operator"
         )
+    if _has_operator(facts) and (taints := _not_tolerated(node, facts)):
+        kept = f"{seen}; the GPU operator's pods do not tolerate the taint {', '.join(taints)}"
+        return failed(kept, "no-driver", f"Set daemonsets.tolerations of the GPU operator for {', '.join(taints)}")
     return failed(seen, "no-driver", f"Install the NVIDIA driver on {name}, by hand or with the GPU operator")
 
 
@@ -192,7 +198,8 @@ def _library(node: Facts) -> Finding:
     module, library = node.maybe_text("driver"), node.maybe_text("driver_library")
     code = node.maybe_number("nvidia_smi_exit")
     differ = module is not None and library is not None and module != library
-    if differ or code == _SMI_MISMATCH or node.maybe_number("gpu_pod", "cuda_init") == _CUDA_MISMATCH:
+    is_told = "version mismatch" in (node.maybe_text("gpu_pod_event") or "").lower()
+    if differ or is_told or code == _SMI_MISMATCH or node.maybe_number("gpu_pod", "cuda_init") == _CUDA_MISMATCH:
         versions = f"kernel module {module or 'loaded'}, library {library or 'of another version'}"
         return failed(versions, "library-mismatch", f"Reboot {node.text('name')}, and hold the driver's package")
     if code:
@@ -278,7 +285,9 @@ def _stack_is_ready(node: Facts) -> bool:
 
 
 def _has_operator(facts: Facts) -> bool:
-    return facts.maybe_flag("gpu_operator", "installed") is True or facts.known("gpu_operator", "version")
+    state = facts.maybe_text("gpu_operator", "cluster_policy_state")
+    installed = facts.maybe_flag("gpu_operator", "installed") is True or facts.known("gpu_operator", "version")
+    return installed or state not in (None, "not_found")
 
 
 def _not_tolerated(node: Facts, facts: Facts) -> tuple[str, ...]:
@@ -322,7 +331,9 @@ def _started(node: Facts, facts: Facts) -> Finding:
     event, pending = node.maybe_text("gpu_pod_event") or "", node.maybe_text("gpu_pod", "pending")
     if why := _no_image(node, facts):
         return unknown(why)
-    if pending != "no-free-gpu" and node.flag("gpu_pod", "ran"):
+    if pending != "no-free-gpu" and (
+        node.maybe_number("gpu_pod", "cuda_init") is not None or node.flag("gpu_pod", "ran")
+    ):
         return passed("a test pod ran")
     if pending == "no-free-gpu" or "insufficient" in event.lower():
         return unknown("all its GPUs are in use, so no test pod could start")

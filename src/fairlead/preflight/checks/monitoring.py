@@ -88,6 +88,8 @@ def _answered(facts: Facts, config: Config) -> Finding:
     with_token = facts.maybe_number("prometheus", "get_query_with_token")
     without = facts.maybe_number("prometheus", "get_query_without_token")
     status = with_token if with_token is not None else without
+    if status in (401, 403) and with_token is None and config.prometheus.token_secret:
+        facts.number("prometheus", "get_query_with_token")
     if status in (401, 403):
         return _refused(int(status), with_token is not None, facts)
     if status is not None and status >= 300:
@@ -223,7 +225,10 @@ def _exporter(name: str, absent: bool, twice: bool, facts: Facts) -> Finding:
             else "Start node-exporter there"
         )
         return warned(seen, "absent", remedy)
-    facts.number("metrics", "node_exporter_up", name)
+    if not facts.texts_or_none("metrics", "node_exporter_absent") and not facts.known(
+        "metrics", "node_exporter_absent"
+    ):
+        facts.number("metrics", "node_exporter_up", name)
     if twice:
         return warned("two exporters report it", "duplicates", "Remove one of the two")
     return passed("fresh samples")

@@ -128,6 +128,8 @@ def inbound(facts: Facts, config: Config) -> Finding:
 
 
 _FULL_SECONDS: Final = 70
+_TAKEN: Final = ("accepted", "ok", "valid")
+"""Words for a secret that is taken."""
 
 
 def control_plane(facts: Facts, config: Config) -> Finding:
@@ -152,7 +154,7 @@ def control_plane(facts: Facts, config: Config) -> Finding:
 
 
 def _connection(host: str, facts: Facts, config: Config) -> Finding:
-    if facts.maybe_text("control_plane", "token") == "refused":
+    if facts.maybe_text("control_plane", "token") not in (None, *_TAKEN):
         remedy = "Put the cluster's secret into the Secret of control_plane.token_secret; fairlead cluster secret NAME gives out a new one"
         return failed("the cluster's secret is refused", "token", remedy, Who.YOU)
     opened = facts.text("control_plane", "stream_open")

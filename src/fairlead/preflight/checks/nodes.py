@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fairlead.preflight.check import (
@@ -100,22 +100,28 @@ def _architecture(name: str, platforms: dict[str, tuple[str, ...]], facts: Facts
     node = node_of(facts, name)
     ended = facts.get("probe_exit", name)
     arch = node.maybe_text("arch")
-    missing = [image for image, has in platforms.items() if arch and f"linux/{arch}" not in has]
+    missing = [image for image, has in platforms.items() if arch and not any(_is_for(arch, each) for each in has)]
     if missing:
         seen = f"{arch}: the index of {listed(missing)} has only {listed(platforms[missing[0]])}"
         return failed(seen, "arch-missing", f"Copy all architectures to the registry, linux/{arch} too", Who.YOU)
-    if isinstance(ended, int | float | str) and ended != 0:
-        said = ended if isinstance(ended, str) else f"exit code {ended}"
+    if isinstance(ended, int | float) and ended:
+        return unknown(f"the probe ended with exit code {ended:g}, which tells nothing of the architecture")
+    if isinstance(ended, str):
         index = (
             f"{arch or 'its architecture'} is in the index, and the probe"
             if platforms
             else f"{arch or name}: the probe"
         )
-        seen = f"{index} did not start: {said}"
+        seen = f"{index} did not start: {ended}"
         return failed(seen, "exec-format", "Copy the images again, each with all its architectures", Who.YOU)
     node.text("arch")
     facts.need("probe_exit", name)
     return passed(f"{arch}: in the index, and the probe ran" if platforms else f"{arch}: the probe ran")
+
+
+def _is_for(arch: str, platform: str) -> bool:
+    """Whether a platform such as linux/arm64/v8 is that architecture's, whatever variant of it."""
+    return arch in platform.removeprefix("linux/").split("/")[:1]
 
 
 def control_plane_nodes(facts: Facts, config: Config) -> Finding:
@@ -129,16 +135,21 @@ def control_plane_nodes(facts: Facts, config: Config) -> Finding:
     nodes = nodes_by_name(facts)
     if not nodes:
         return unknown("the cluster has no node")
-    ours = {name: node for name, node in nodes.items() if is_control_plane(node)}
+    ours = {name: node for name, node in nodes.items() if is_control_plane(node) or _is_kept(node, CONTROL_PLANE)}
     if not ours:
         for node in nodes.values():
             node.need("labels")
-        return _managed(nodes)
+        return _managed(nodes, facts)
     return by_node(Roster(tuple(sorted(ours))), lambda name: _kept_free(ours[name]))
 
 
-def _managed(nodes: Mapping[str, Facts]) -> Finding:
-    if all(node.text("provider_id") for node in nodes.values()):
+_OF_PROVIDERS: Final = ("-eks-", "-gke.")
+"""In the versions of API servers that a provider runs."""
+
+
+def _managed(nodes: Mapping[str, Facts], facts: Facts) -> Finding:
+    version = facts.maybe_text("server", "git_version") or ""
+    if any(each in version for each in _OF_PROVIDERS) or all(node.text("provider_id") for node in nodes.values()):
         return passed("no node has a control-plane role: the provider runs it, apart from the workers")
     return unknown(
         "no node has a control-plane role, and no provider is named that runs it",
@@ -148,12 +159,23 @@ def _managed(nodes: Mapping[str, Facts]) -> Finding:
     )
 
 
+def _is_kept(node: Facts, keys: Sequence[str]) -> bool:
+    """Whether a taint with one of these keys keeps work off it."""
+    return any(
+        taint.maybe_text("key") in keys and taint.maybe_text("effect") in ("NoSchedule", "NoExecute")
+        for taint in node.maybe_items("taints")
+    )
+
+
+_KEEPING: Final = (*CONTROL_PLANE, "CriticalAddonsOnly")
+"""Keys of taints that keep work off: the last is what RKE2 and k3s are told to set."""
+
+
 def _kept_free(node: Facts) -> Finding:
-    taints = node.or_else([], "taints")
-    keeps = [t for t in taints if t.get("key") in CONTROL_PLANE and t.get("effect") in ("NoSchedule", "NoExecute")]
-    name, role = node.text("name"), next(each for each in CONTROL_PLANE if each in node.keys("labels"))
-    if keeps:
+    node.or_else([], "taints")
+    if _is_kept(node, _KEEPING):
         return passed("a control-plane node, kept free by its taint")
+    name, role = node.text("name"), next(each for each in CONTROL_PLANE if each in node.keys("labels"))
     return warned(
         "a control-plane node on which any pod may run",
         "untainted",
@@ -214,7 +236,7 @@ CHECKS: Final = (
         title="Control-plane nodes are kept apart",
         row="masters",
         severity=Verdict.WARN,
-        needs=("nodes[].labels", "nodes[].taints", "nodes[].provider_id"),
+        needs=("server.git_version", "nodes[].labels", "nodes[].taints", "nodes[].provider_id"),
         expected="control-plane nodes that take no work, or a provider that runs them",
         rules="pass: separate, managed, or not production; warn: production, and work may run there",
         disables=("high-availability",),

@@ -85,12 +85,12 @@ def _pulled(name: str, facts: Facts, config: Config) -> Finding:
     said = facts.text("runtime_pull", name)
     if said == "ok":
         return passed("pulled")
-    if said == "cached":
+    if said == "cached" or "already present on machine" in said:
         return warned(
             "it was there already, so nothing was proven", "cached", "Pull by a digest that the node has not", Who.US
         )
     cause = cause_of(said)
-    if cause in _OF_THE_WAY and (blocked := _sent_to(said, config) or _blob_host(facts)):
+    if (blocked := _sent_to(said, config) or _blob_host(facts)) and _is_of_layers(cause, facts):
         return blocked
     remedy, who = _remedy(cause, name, facts, config)
     if cause == "rate":
@@ -109,6 +109,14 @@ def _says(text: str, word: str) -> bool:
     return re.search(rf"(?<![\w.-]){word}(?!\w)", text) is not None if word.isdigit() else word in text
 
 
+def _is_of_layers(cause: str, facts: Facts) -> bool:
+    """Whether what the runtime met may be met at the host of the layers: where the registry itself took us in, a refusal is."""
+    follow = facts.maybe_text("registry", "blob", "follow") or ""
+    is_let_in = facts.maybe_number("registry", "manifest") == _FOUND
+    return cause in _OF_THE_WAY or (cause == "auth" and is_let_in) or (cause == "tls" and follow.startswith("tls"))
+
+
+_FOUND: Final = 200
 _OF_THE_WAY: Final = ("dns", "tcp", "proxy", "other")
 """Causes that a layer's own host may have, too."""
 _ASKED: Final = re.compile(r'\b(?:Get|Head) \\*"https?://([^/"\\\s]+)(/[^"\\\s]*)?', re.IGNORECASE)
@@ -161,7 +169,7 @@ def _by_status(facts: Facts) -> str:
         for key in ("manifest", "manifest_from_probe_pod_with_ca_bundle", "manifest_from_probe_pod")
     ]
     status = next((each for each in statuses if each is not None), None)
-    if facts.maybe_text("registry", "token") == "refused" or status in (401, 403):
+    if facts.maybe_text("registry", "token") not in (None, "ok") or status in (401, 403):
         return "auth"
     return {404: "not-found", 429: "rate"}.get(int(status or 0), "")
 

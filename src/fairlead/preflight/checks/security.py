@@ -46,6 +46,8 @@ def pod_security(facts: Facts, config: Config) -> Finding:
     ours = [each for each in tries(facts) if each.is_pod and not each.is_of_project]
     ours = [each for each in ours if installed or _in_our_namespace(each, config)]
     if not ours:
+        if (vain := attempt(lambda: _in_vain(facts, config) or _NOTHING)).verdict is Verdict.WARN:
+            return vain
         facts.need("dry_run")
         return unknown(
             f"no pod of ours was tried in the namespace {config.namespace}; what another namespace refuses proves nothing"
@@ -53,8 +55,13 @@ def pod_security(facts: Facts, config: Config) -> Finding:
     by_object: dict[str, list[Try]] = {}
     for each in ours:
         by_object.setdefault(each.object, []).append(each)
-    found = worst(_admitted(name, sent, facts, config) for name, sent in by_object.items())
+    found = worst(_admitted(name, _deciding(sent), facts, config) for name, sent in by_object.items())
     return _in_vain(facts, config) or found if found.verdict is Verdict.PASS else found
+
+
+def _deciding(sent: list[Try]) -> list[Try]:
+    """Those with the rights of its own account, where there are any: what an administrator may do proves nothing then."""
+    return [each for each in sent if each.is_by_its_own] or sent
 
 
 def _in_our_namespace(each: Try, config: Config) -> bool:
@@ -67,11 +74,12 @@ def _admitted(name: str, sent: list[Try], facts: Facts, config: Config) -> Findi
     accepted = [each for each in sent if each.accepted]
     if accepted and len(accepted) == len(sent):
         return passed(f"the {name} is admitted{_unenforced(facts)}")
-    if accepted:
+    others = [each for each in sent if not each.accepted]
+    if accepted and all(each.labels != accepted[0].labels for each in others):
         return _with_label(name, accepted[0], facts)
-    refused = next((each for each in sent if each.refusal is not Refusal.NO_ANSWER), None)
+    refused = next((each for each in others if each.refusal is not Refusal.NO_ANSWER), None)
     if refused is None or refused.refusal is not Refusal.POD_SECURITY:
-        return unknown(f"the {name} could not be tried: {sent[0].message or sent[0].refusal}")
+        return unknown(f"the {name} could not be tried: {others[0].message or others[0].refusal}")
     return _refused(name, refused, facts, config)
 
 
@@ -152,6 +160,8 @@ def admission(facts: Facts, config: Config) -> Finding:
     """
     parts = (lambda: _policies(facts), lambda: _dead_hooks(facts), lambda: _quotas(facts, config))
     found = [attempt(lambda part=part: part() or _NOTHING) for part in parts]  # type: ignore[misc]
+    if found[0].verdict is Verdict.WARN and facts.left_out("webhooks"):
+        return found[0]  # what was tried decides, where nobody looked for what else there is
     if (gravest := worst(found)).verdict is not Verdict.PASS:
         return gravest
     sample = [each for each in tries(facts) if each.is_of_project]
@@ -168,13 +178,20 @@ _NOTHING: Final = passed("nothing is in the way")
 
 def _policies(facts: Facts) -> Finding | None:
     refused = [
-        each for each in tries(facts) if each.refusal is Refusal.POLICY or (each.is_of_project and _is_final(each))
+        each
+        for each in tries(facts)
+        if each.refusal in (Refusal.POLICY, Refusal.QUOTA) or (each.is_of_project and _is_final(each))
     ]
     if not refused:
         untold = next((each for each in tries(facts) if each.is_untold), None)
         return unknown(f"the {untold.object}: it is not known what was said to it") if untold else None
     full = all(each.refusal is Refusal.QUOTA for each in refused)
     seen = "; ".join(f"the {each.object} is refused: {each.message or each.status}" for each in refused)
+    if full and any("must specify" in each.message.lower() for each in refused if not each.is_of_project):
+        remedy = (
+            "Give that namespace a LimitRange with default requests and limits, or take that resource out of its quota"
+        )
+        return failed(seen, Refusal.QUOTA, remedy)
     if full:
         return warned(seen, Refusal.QUOTA, "Ask for more room in the quota")
     return failed(

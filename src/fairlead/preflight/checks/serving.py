@@ -50,7 +50,7 @@ def oidc_provider(facts: Facts, config: Config) -> Finding:
         return behind(code, way) or failed(
             f"{issuer}: {error}", "unreachable", f"See {code} for what to ask for", Who.NETWORK
         )
-    if (status := facts.number("oidc", "discovery_status")) != 200:
+    if (status := facts.maybe_number("oidc", "discovery_status")) not in (None, 200):
         return failed(
             f"the discovery document is answered with {status:g}", "unreachable", "Correct oidc.issuer", Who.YOU
         )
@@ -59,6 +59,7 @@ def oidc_provider(facts: Facts, config: Config) -> Finding:
         slash = " (the slash at the end counts)" if said.rstrip("/") == issuer.rstrip("/") else ""
         seen = f"the document says issuer '{said}', the configuration '{issuer}'{slash}"
         return failed(seen, "issuer", f"Set oidc.issuer to '{said}'", Who.YOU)
+    facts.number("oidc", "discovery_status")
     if (keys := facts.number("oidc", "jwks_status")) != 200:
         host = facts.maybe_text("oidc", "jwks_host")
         if not keys:

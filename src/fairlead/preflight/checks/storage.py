@@ -21,7 +21,7 @@ from fairlead.preflight.check import (
     warned,
 )
 from fairlead.preflight.config import Config, keeps_data
-from fairlead.preflight.facts import Facts
+from fairlead.preflight.facts import Facts, Missing
 from fairlead.preflight.roster import node_of, roster, taints_of
 from fairlead.preflight.versions import version_of
 
@@ -175,9 +175,17 @@ def system_volume(facts: Facts, config: Config) -> Finding:
 
 
 def _is_node_bound(facts: Facts, config: Config) -> bool:
-    chosen = [each for each in facts.maybe_items("storage_classes") if each.maybe_text("name") == config.storage.class_]
+    named, there = config.storage.class_, facts.maybe_items("storage_classes")
+    chosen = [each for each in there if (each.maybe_text("name") == named if named else _is_known_default(each))]
     by_class = any(_is_local(each) for each in chosen)
     return by_class or facts.flag("system_volume_trial", "node_bound")
+
+
+def _is_known_default(each: Facts) -> bool:
+    try:
+        return _is_default(each)
+    except Missing:
+        return False
 
 
 def _is_local(storage_class: Facts) -> bool:
@@ -269,12 +277,8 @@ def _not_served(facts: Facts) -> Finding | None:
             "Set storage.shared_class to a class of files (NFS, CephFS, EFS, Azure Files ...)",
             Who.STORAGE,
         )
-    return failed(
-        f"the claim is {phase}{told}",
-        "provisioning",
-        "Ask whoever runs the class why it does not provision",
-        Who.STORAGE,
-    )
+    remedy = "Ask whoever runs the class why it does not provision, or set storage.shared_class to a class of files (NFS, CephFS, EFS ...)"
+    return failed(f"the claim is {phase}{told}", "provisioning", remedy, Who.STORAGE)
 
 
 def _read(name: str, facts: Facts) -> Finding:
@@ -287,7 +291,7 @@ def _read(name: str, facts: Facts) -> Finding:
     if _plugin_is_missing(name, facts):
         return _no_plugin(name, facts)
     seen = trial.text("read_on", name)
-    if seen == "denied":
+    if seen == "denied" or "permission denied" in seen.lower():
         return failed("a user who is not root may not read", "root-squash", _SQUASH, Who.STORAGE)
     if seen in ("other_content", "missing"):
         return failed(

@@ -125,7 +125,7 @@ def _of_large(large: Mapping[str, Facts], label: str, key: str) -> Finding:
         return warned(f"too little is free on {names}", "full", "Move other pods away from there, or add a node")
     if len(large) == 1:
         return warned(f"only {names}: nothing takes over when it fails", "one", label)
-    open_ = [name for name, node in large.items() if not _keeps_others_off(node)]
+    open_ = [name for name, node in large.items() if not node.left_out("taints") and not _keeps_others_off(node)]
     if open_:
         remedy = f"kubectl taint node {' '.join(sorted(open_))} {key}:NoSchedule"
         return warned(f"no taint keeps others off {listed(sorted(open_))}", "no-taint", remedy)
@@ -157,13 +157,15 @@ def _short(node: Facts, config: Config) -> str:
     """What it has too little of; empty where it is large enough."""
     wanted = config.system_nodes
     cpu, memory = _has(node, "cpu"), _has(node, "memory")
-    free = node.maybe_number("free_disk_bytes")
-    disk = free if free is not None else _has(node, "ephemeral-storage")
     said = []
     if cpu < wanted.cpu * _ENOUGH:
         said.append(f"{cpu:g} CPUs")
     if memory < wanted.memory_bytes * _ENOUGH:
         said.append(f"{memory / _GB:.1f} GB of memory")
+    if said and not node.known("free_disk_bytes") and not _is_known(node, "ephemeral-storage"):
+        return " and ".join(said)
+    free = node.maybe_number("free_disk_bytes")
+    disk = free if free is not None else _has(node, "ephemeral-storage")
     if disk < wanted.disk_bytes * _ENOUGH:
         said.append(f"{disk / _GB:.0f} GB of {'free ' if free is not None else ''}disk")
     return " and ".join(said)
@@ -173,6 +175,10 @@ def _has(node: Facts, resource: str) -> float:
     """What the machine has; where that is not known, what pods may have of it. Raises: Missing."""
     capacity = node.maybe_number("capacity", resource)
     return capacity if capacity is not None else node.number("allocatable", resource)
+
+
+def _is_known(node: Facts, resource: str) -> bool:
+    return node.known("capacity", resource) or node.known("allocatable", resource)
 
 
 def _wanted(config: Config) -> str:

@@ -61,6 +61,8 @@ class Try:
 
     object: str
     namespace: str
+    by: str
+    """Whose rights counted."""
     labels: tuple[tuple[str, str], ...]
     status: int | None
     message: str
@@ -75,6 +77,11 @@ class Try:
         """The plural by which rights to make it are asked for; empty where its kind is not told."""
         kind = "pod" if self.is_pod else self.object.lower().partition(" ")[0]
         return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s" if kind else ""
+
+    @property
+    def is_by_its_own(self) -> bool:
+        """Whether the rights of the account that will run it counted: an administrator may use what that one may not."""
+        return "service account" in self.by.lower()
 
     @property
     def is_of_project(self) -> bool:
@@ -133,6 +140,7 @@ def _try(each: Facts) -> Try:
     return Try(
         each.text("object"),
         str(each.or_else("", "namespace")),
+        str(each.or_else("", "as")),
         labels,
         None if status is None else int(status),
         each.maybe_text("message_mentions") or "",
