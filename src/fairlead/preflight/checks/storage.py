@@ -290,6 +290,8 @@ def _read(name: str, facts: Facts) -> Finding:
         return _wrote_back(name, trial)
     if _plugin_is_missing(name, facts):
         return _no_plugin(name, facts)
+    if trial.left_out("read_on") and trial.maybe_keys("mount_failed_on"):
+        return unknown(f"nothing was written to read: {listed(trial.maybe_keys('mount_failed_on'))} cannot mount it")
     seen = trial.text("read_on", name)
     if seen == "denied" or "permission denied" in seen.lower():
         return failed("a user who is not root may not read", "root-squash", _SQUASH, Who.STORAGE)
