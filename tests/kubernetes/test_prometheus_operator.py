@@ -63,14 +63,16 @@ class Monitored:
         found = json.loads(self.kubectl("-n", "monitoring", "get", "configmaps", "-o", "json"))["items"]
         return "".join(text for each in found for text in (each.get("data") or {}).values())
 
-    def select(self, selector: Any) -> None:
-        """Has the Prometheus select monitors so."""
-        patch = json.dumps({"spec": {"serviceMonitorSelector": selector}})
+    def select(self, selector: Any, namespaces: Any = {}) -> None:  # noqa: B006  # it is written out and not kept
+        """Has the Prometheus select monitors so, in such namespaces; None: in its own."""
+        patch = json.dumps(
+            {"spec": {"serviceMonitorSelector": selector, "serviceMonitorNamespaceSelector": namespaces}}
+        )
         self.kubectl("-n", "monitoring", "patch", "prometheus", "main", "--type=merge", "-p", patch)
 
-    def preflight(self, **labels: str) -> dict[str, Any]:
-        """What is said of Prometheus where the monitors have these labels."""
-        configured = {"mode": "operator", "labels": labels}
+    def preflight(self, namespace: str = "", **labels: str) -> dict[str, Any]:
+        """What is said of Prometheus where the monitors are there and have these labels."""
+        configured = {"mode": "operator", "labels": labels, "namespace": namespace}
         return look(self.kubeconfig, self.folder, "--only", "prometheus", prometheus=configured).check("prometheus")
 
 
@@ -138,6 +140,33 @@ def test_with_other_labels_nobody_takes_them_and_preflight_says_which_are_wanted
     assert (said["verdict"], said["class"]) == ("fail", "selector")
     assert "release=kps" in said["seen"]
     monitored.helm.ok(*upgrade, *SELECTED)
+    until(lambda: JOB in monitored.jobs())
+
+
+def test_a_selector_with_conditions_is_read_as_the_operator_reads_it(monitored: Monitored) -> None:
+    until(lambda: JOB in monitored.jobs())
+    for operator, values, taken in (("In", ["kps", "other"], True), ("NotIn", ["kps"], False), ("Exists", [], True)):
+        condition = {"key": "release", "operator": operator, **({"values": values} if values else {})}
+        monitored.select({"matchExpressions": [condition]})
+        until(lambda taken=taken: (JOB in monitored.jobs()) is taken)  # type: ignore[misc]
+        said = monitored.preflight(release="kps")
+        assert said["verdict"] == ("pass" if taken else "fail"), (operator, said)
+    monitored.select({"matchLabels": {"release": "kps"}})
+    until(lambda: JOB in monitored.jobs())
+
+
+def test_a_prometheus_that_looks_into_its_own_namespace_alone_takes_them_there(monitored: Monitored) -> None:
+    until(lambda: JOB in monitored.jobs())
+    upgrade = ("upgrade", "fairlead", str(CHART), "-n", "fairlead", "--no-hooks", *SELECTED)
+    monitored.select({"matchLabels": {"release": "kps"}}, None)
+    until(lambda: JOB not in monitored.jobs())
+    said = monitored.preflight(release="kps")
+    assert (said["verdict"], "prometheus.namespace" in said["remedy"]) == ("fail", True), said
+    monitored.helm.ok(*upgrade, "--set", "prometheus.operator.namespace=monitoring")
+    until(lambda: "serviceMonitor/monitoring/fairlead/0" in monitored.jobs())
+    assert monitored.preflight("monitoring", release="kps")["verdict"] == "pass"
+    monitored.helm.ok(*upgrade)
+    monitored.select({"matchLabels": {"release": "kps"}})
     until(lambda: JOB in monitored.jobs())
 
 

@@ -333,6 +333,18 @@ def test_a_prometheus_without_a_selector_of_namespaces_looks_into_ours_where_tha
     assert (found["selects_namespace"], found["selects_none"]) == (True, False)
 
 
+def test_a_selector_that_nobody_can_read_is_unknown() -> None:
+    condition = {"key": "release", "operator": "Sometimes"}
+    spec = {"serviceMonitorSelector": {"matchExpressions": [condition]}}
+    found = services.prometheus_objects(
+        [{"metadata": {"namespace": "monitoring", "name": "main"}, "spec": spec}],
+        [],
+        [],
+        {"metadata": {"name": "fairlead"}},
+    )
+    assert "Sometimes" in found["selectors"][0]["match_labels"]["unknown"]
+
+
 def test_where_the_api_server_answers_is_told_by_the_endpoints_of_its_service() -> None:
     def a_slice(namespace: str, service: str, *addresses: str) -> dict[str, Any]:
         labels = {"kubernetes.io/service-name": service}

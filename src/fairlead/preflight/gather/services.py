@@ -46,7 +46,7 @@ def prometheus_objects(
     if version:
         found["operator_version"] = version
     if objects:
-        found["selectors"] = [_selector(each, namespace["metadata"]) for each in objects]
+        found["selectors"] = [_selector_or_why(each, namespace["metadata"]) for each in objects]
     return found
 
 
@@ -54,13 +54,19 @@ def _is_operator(pod: Document) -> bool:
     return any("prometheus-operator" in str(c.get("image", "")) for c in pod["spec"].get("containers") or ())
 
 
+def _selector_or_why(each: Document, ours: Document) -> Facts:
+    try:
+        return _selector(each, ours)
+    except (ValueError, msgspec.ValidationError) as error:  # the API server takes any word for an operator
+        name = f"{each['metadata']['namespace']}/{each['metadata']['name']}"
+        return {"prometheus": name, "match_labels": {"unknown": f"the selector of {name} cannot be read: {error}"}}
+
+
 def _selector(each: Document, ours: Document) -> Facts:
     """Which monitors it takes: without a selector none, and without one of namespaces those of its own."""
     spec, meta = each.get("spec") or {}, each["metadata"]
     monitors = spec.get("serviceMonitorSelector")
-    conditions = [
-        each for each in _selector_of(monitors or {}) if each.key not in ((monitors or {}).get("matchLabels") or {})
-    ]
+    conditions = _selector_of({"matchExpressions": (monitors or {}).get("matchExpressions") or []})
     more: Facts = {"match_expressions": [selectors.render((each,)) for each in conditions]} if conditions else {}
     return more | {
         "prometheus": f"{meta['namespace']}/{meta['name']}",
