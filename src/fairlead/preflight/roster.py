@@ -8,11 +8,12 @@ from typing import Final
 from fairlead.preflight.check import Roster
 from fairlead.preflight.facts import Facts
 
-_VIRTUAL_LABELS: Final = {
+VIRTUAL: Final = {
     "type": "virtual-kubelet",
     "kubernetes.io/role": "agent-virtual",
     "eks.amazonaws.com/compute-type": "fargate",
 }
+"""Labels of nodes that no kubelet of a real machine stands behind."""
 CONTROL_PLANE: Final = (
     "node-role.kubernetes.io/control-plane",
     "node-role.kubernetes.io/master",
@@ -50,7 +51,7 @@ def why_left_out(node: Facts) -> str:
     """Why no check looks at the node; empty where they do."""
     if is_virtual(node):
         return "it is no real machine"
-    if (system := node.maybe_text("os")) not in (None, "linux"):
+    if (system := system_of(node)) != "linux":
         return f"it runs {system}"
     if node.maybe_flag("ready") is False:
         since = node.maybe_text("not_ready_since")
@@ -58,11 +59,16 @@ def why_left_out(node: Facts) -> str:
     return "it is cordoned" if is_cordoned(node) else ""
 
 
+def system_of(node: Facts) -> str:
+    """Its operating system; linux where nothing tells."""
+    return node.maybe_text("os") or node.maybe_text("labels", "kubernetes.io/os") or "linux"
+
+
 def is_virtual(node: Facts) -> bool:
     """Whether no kubelet of a real machine stands behind it."""
     if (told := node.maybe_flag("virtual")) is not None:
         return told
-    return any(node.maybe_text("labels", key) == value for key, value in _VIRTUAL_LABELS.items())
+    return any(node.maybe_text("labels", key) == value for key, value in VIRTUAL.items())
 
 
 def is_control_plane(node: Facts) -> bool:

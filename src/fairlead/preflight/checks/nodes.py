@@ -29,6 +29,7 @@ from fairlead.preflight.roster import (
     node_of,
     nodes_by_name,
     roster,
+    system_of,
     why_left_out,
 )
 
@@ -53,7 +54,8 @@ def node_health(facts: Facts, config: Config) -> Finding:
 
 
 def _is_foreign(node: Facts) -> bool:
-    return is_virtual(node) or str(node.or_else("linux", "os")) != "linux"
+    node.or_else("linux", "os")
+    return is_virtual(node) or system_of(node) != "linux"
 
 
 def _is_usable(node: Facts) -> bool:

@@ -12,13 +12,13 @@ import msgspec
 from fairlead.objects.pod import Pod
 from fairlead.objects.quantity import milli, whole
 from fairlead.objects.times import seconds_of
+from fairlead.preflight.roster import VIRTUAL
 from fairlead.workloads.gpus import asked_of
 
 Document = Mapping[str, Any]
 Facts = dict[str, Any]
 
 _PRESSURES: Final = ("DiskPressure", "MemoryPressure", "PIDPressure")
-_VIRTUAL: Final = {"type": "virtual-kubelet", "eks.amazonaws.com/compute-type": "fargate"}
 _PLUGIN: Final = re.compile(r"(?:k8s-device-plugin|nvidia-gpu-device-plugin|device-plugin)[:@]")
 _OPERANDS: Final = re.compile(r"^(?:nvidia|gpu)-(.+?)(?:-daemonset)?$")
 
@@ -42,7 +42,7 @@ def _node(node: Document, asked: Mapping[str, Facts] | None, renewed: Mapping[st
         "ready": ready.get("status") == "True",
         "pressure": [each for each in _PRESSURES if conditions.get(each, {}).get("status") == "True"],
         "unschedulable": bool(spec.get("unschedulable")),
-        "virtual": any(labels.get(key) == value for key, value in _VIRTUAL.items()),
+        "virtual": any(labels.get(key) == value for key, value in VIRTUAL.items()),
         "labels": dict(labels),
         "taints": [_taint(each) for each in spec.get("taints") or ()],
         "addresses": _addresses(node),
