@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from fairlead.kube.sessions import STDOUT
 from fairlead.objects.pod import NO_IMAGE, NO_START
+from fairlead.preflight.checks.registry import cause_of
 from fairlead.preflight.gather import pods
 from fairlead.preflight.gather.api import Api, path_of
 from fairlead.preflight.gather.look import LOOKED, Looked, Orders, Peer, encoded
@@ -90,6 +91,10 @@ class _Living(Struct):
     refused: float | None = None
     """When its first pull that failed was seen."""
     document: Document = field(default_factory=dict)
+
+
+_WHATEVER_THE_SECRET: Final = frozenset(("tls", "scheme", "dns", "proxy", "platform", "disk"))
+"""Causes of pulls that fail with the pull secret as without it."""
 
 
 class Probes:
@@ -236,8 +241,9 @@ class Probes:
                 if _is_pulled(pod):
                     return "ok"
                 waits = (_container(pod, "pull").get("state") or {}).get("waiting") or {}
-                if _in_vain(waits) and not self._is_pulled_again(living):
-                    return str(waits.get("message") or waits["reason"])
+                said = str(waits.get("message") or "")
+                if _in_vain(waits) and not self._is_pulled_again(living, said):
+                    return said or str(waits["reason"])
             if self._clock.monotonic() >= (
                 end if living.refused is None else living.refused + 2 * self._limits.second_pull
             ):
@@ -260,7 +266,7 @@ class Probes:
             event, message = self._events.get(living.name, ("", ""))
             late = now - living.since >= (self._limits.late if event == _NO_SANDBOX else self._limits.start)
             state = _hopeless(living.document) or ("not_started" if late else "")
-            if state == _NO_PULL and self._is_pulled_again(living):
+            if state == _NO_PULL and self._is_pulled_again(living, _so_far(living.document).message):
                 continue
             if state and not living.address:
                 del self._living[living.node]
@@ -271,9 +277,12 @@ class Probes:
                 self.results[living.node] = found
                 self._tell(f"{living.node}: {_in_words(found)}")
 
-    def _is_pulled_again(self, living: _Living) -> bool:
-        """Whether a pull that failed may be one that its node made without the pull secret. Notes when the first was seen."""
-        if not self._place.pull_secret:
+    def _is_pulled_again(self, living: _Living, said: str) -> bool:
+        """Whether a pull that failed may be one that its node made without the pull secret, by what was said of it.
+
+        Notes when the first was seen.
+        """
+        if not self._place.pull_secret or cause_of(said) in _WHATEVER_THE_SECRET:
             return False
         now = self._clock.monotonic()
         living.refused = now if living.refused is None else living.refused
