@@ -372,9 +372,10 @@ def _counted(node: Facts, whole: float, slices: float) -> Finding:
 
 
 def _counted_cards(node: Facts) -> float:
-    """As the driver counts them, else as the bus does. Raises: Missing."""
-    told = node.maybe_number("nvml_devices")
-    return told if told is not None else node.number("pci_nvidia")
+    """As the driver counts them, else as many as there are on the bus. Raises: Missing."""
+    if (told := node.maybe_number("nvml_devices")) is not None:
+        return told
+    return node.maybe_number("pci_nvidia") or node.number("nvml_devices")
 
 
 def _sevenths(node: Facts) -> float:
