@@ -34,6 +34,7 @@ def test_the_guide_installs_connects_and_takes_away(installed: Installed, tmp_pa
     assert "berlin" in said
     assert 'release "fairlead" uninstalled' in said
     assert "vision" in installed.kubectl("get", "projects.fairlead.dev", "-o", "name").stdout
+    installed.kubectl("delete", "namespace", "fairlead")  # whoever installs next on this cluster makes its own
 
 
 def _runs_a_gpu_pod(installed: Installed) -> None:
