@@ -163,13 +163,20 @@ def _by_http(facts: Facts, config: Config) -> Finding | None:
     return warned(seen, cause, remedy, who) if cause == "rate" else failed(seen, cause, remedy, who)
 
 
+_OF_SIGN_IN: Final = ("dns", "tcp", "tls", "proxy", "timeout")
+"""Classes of what went wrong on the way to who signs in; any other word for it is a refusal."""
+
+
 def _by_status(facts: Facts) -> str:
     statuses = [
         facts.maybe_number("registry", key)
         for key in ("manifest", "manifest_from_probe_pod_with_ca_bundle", "manifest_from_probe_pod")
     ]
     status = next((each for each in statuses if each is not None), None)
-    if facts.maybe_text("registry", "token") not in (None, "ok") or status in (401, 403):
+    token = facts.maybe_text("registry", "token")
+    if token in _OF_SIGN_IN:
+        return token
+    if token not in (None, "ok", "not_needed") or status in (401, 403):
         return "auth"
     return {404: "not-found", 429: "rate"}.get(int(status or 0), "")
 
