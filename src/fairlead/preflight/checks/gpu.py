@@ -112,9 +112,9 @@ def _gpu_node(node: Facts) -> Finding:
         seen = f"offers {have:g} GPUs{ran}, but has no label {' and '.join(missing)}: work cannot ask for a kind of GPU or its memory"
         return warned(seen, "labels", "Install GPU feature discovery, or restart its pods")
     if cards is not None and cards != whole and not split:
-        return warned(
-            f"{cards:g} GPUs on the bus, {whole:g} offered", "counts", f"kubectl describe node {node.text('name')}"
-        )
+        counted = "GPUs on the bus" if node.known("pci_nvidia") else "GPUs by the driver"
+        seen = f"{cards:g} {counted}, {whole:g} offered"
+        return warned(seen, "counts", f"kubectl describe node {node.text('name')}")
     return passed(f"{have:g} offered")
 
 
