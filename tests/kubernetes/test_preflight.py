@@ -108,7 +108,8 @@ def test_openshift_is_known_by_its_own_object_and_never_by_the_name_of_a_group(
             subprocess.run(["kubectl", f"--kubeconfig={config}", "delete", "crd", plural], check=True, timeout=240)
 
 
-_OPENSHIFT_S = {
+_OF_OTHERS = {
+    "clusterpolicies": "ClusterPolicy",
     "routes": "Route",
     "clusterversions": "ClusterVersion",
     "securitycontextconstraints": "SecurityContextConstraints",
@@ -116,9 +117,9 @@ _OPENSHIFT_S = {
 
 
 def definition(plural: str, group: str) -> dict[str, Any]:
-    """A kind of OpenShift, for a cluster that has none."""
+    """A kind of OpenShift, or of the GPU operator, for a cluster that has none."""
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    kind = _OPENSHIFT_S[plural]
+    kind = _OF_OTHERS[plural]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -303,7 +304,7 @@ def test_agents_are_tried_in_the_namespace_that_administrators_made(server: ApiS
         make_none(server, tmp_path, "--wait=false", "namespace/fairlead-node")
 
 
-async def _dry_runs(config: Path, wanted: Config = Config()) -> Facts:  # noqa: B008  # it is frozen
+async def _dry_runs(config: Path, wanted: Config | None = None) -> Facts:
     """What the objects and the dry runs of an administrator's run tell."""
     clock = SystemClock()
     run = f"{next(RUNS):08x}"
@@ -312,7 +313,7 @@ async def _dry_runs(config: Path, wanted: Config = Config()) -> Facts:  # noqa: 
         api = Api(Client(transport, clock, Random(1), Limits(call=20, watch=20)))
         await api.call("POST", "/api/v1/namespaces", pods.namespace(place))
         found = await objects_facts(api, "fairlead", clock.now())
-        found["dry_run"] = await trials.dry_runs(api, place, wanted)
+        found["dry_run"] = await trials.dry_runs(api, place, wanted or Config())
         return facts_of({**found, "webhook_failures": api.webhook_failures()})
 
 

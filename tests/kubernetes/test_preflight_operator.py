@@ -11,36 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.kubernetes.test_preflight import look, make, make_none
+from tests.kubernetes.test_preflight import definition, look, make, make_none
 from tests.kubernetes.test_preflight_nodes import LARGE, a_node
 from tests.parts.apiserver import ApiServer
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 
 SPACE = "gpu-operator"
-KIND = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "clusterpolicies.nvidia.com"},
-    "spec": {
-        "group": "nvidia.com",
-        "names": {
-            "kind": "ClusterPolicy",
-            "listKind": "ClusterPolicyList",
-            "plural": "clusterpolicies",
-            "singular": "clusterpolicy",
-        },
-        "scope": "Cluster",
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }
-        ],
-    },
-}
+KIND = definition("clusterpolicies", "nvidia.com")
 OWNED = {
     "app.kubernetes.io/managed-by": "gpu-operator",
     "app.kubernetes.io/version": "v25.3.0",
@@ -93,7 +71,7 @@ class Stack:
 
     def pod(self, of: str, node: str, **status: Any) -> None:
         """A pod of a DaemonSet on a node, as its kubelet tells of it."""
-        owner = json.loads(self._kubectl("get", "daemonset", of, "-o", "json"))["metadata"]["uid"]
+        owner = json.loads(self.kubectl("get", "daemonset", of, "-o", "json"))["metadata"]["uid"]
         name = f"{of}-{node}"
         reference = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": of, "uid": owner, "controller": True}
         spec = {"nodeName": node, "containers": [{"name": "c", "image": "x"}]}
@@ -104,15 +82,14 @@ class Stack:
             "spec": spec,
         }
         self.made(body)
-        self._kubectl(
-            "patch", "pod", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status})
-        )
+        self.kubectl("patch", "pod", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
 
     def said(self) -> dict[str, Any]:
         """What preflight says of the operator by the API alone."""
         return look(self.config, self._folder, "--only", "gpu-operator").check("gpu-operator")
 
-    def _kubectl(self, *words: str) -> str:
+    def kubectl(self, *words: str) -> str:
+        """What a command that must succeed said."""
         command = ["kubectl", f"--kubeconfig={self.config}", "-n", SPACE, *words]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=240).stdout
 
@@ -148,7 +125,7 @@ def stack(server: ApiServer, tmp_path: Path) -> Iterator[Stack]:
     found.made(
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": SPACE}}, KIND
     )
-    found._kubectl("wait", "--for=condition=Established", "crd/clusterpolicies.nvidia.com", "--timeout=60s")
+    found.kubectl("wait", "--for=condition=Established", "crd/clusterpolicies.nvidia.com", "--timeout=60s")
     found.made(policy("ready"), PLUGIN, TOOLKIT)
     for _ in range(2):  # a new node is tainted as not ready, whatever it says
         found.made(gpu_node("g1"))

@@ -63,8 +63,9 @@ class Monitored:
         found = json.loads(self.kubectl("-n", "monitoring", "get", "configmaps", "-o", "json"))["items"]
         return "".join(text for each in found for text in (each.get("data") or {}).values())
 
-    def select(self, selector: Any, namespaces: Any = {}) -> None:  # noqa: B006  # it is written out and not kept
-        """Has the Prometheus select monitors so, in such namespaces; None: in its own."""
+    def select(self, selector: Any, *, in_its_own: bool = False) -> None:
+        """Has the Prometheus select monitors so, in all namespaces or in its own alone."""
+        namespaces = None if in_its_own else {}
         patch = json.dumps(
             {"spec": {"serviceMonitorSelector": selector, "serviceMonitorNamespaceSelector": namespaces}}
         )
@@ -158,7 +159,7 @@ def test_a_selector_with_conditions_is_read_as_the_operator_reads_it(monitored: 
 def test_a_prometheus_that_looks_into_its_own_namespace_alone_takes_them_there(monitored: Monitored) -> None:
     until(lambda: JOB in monitored.jobs())
     upgrade = ("upgrade", "fairlead", str(CHART), "-n", "fairlead", "--no-hooks", *SELECTED)
-    monitored.select({"matchLabels": {"release": "kps"}}, None)
+    monitored.select({"matchLabels": {"release": "kps"}}, in_its_own=True)
     until(lambda: JOB not in monitored.jobs())
     said = monitored.preflight(release="kps")
     assert (said["verdict"], "prometheus.namespace" in said["remedy"]) == ("fail", True), said

@@ -198,11 +198,6 @@ def attempt(judge: Callable[[], Finding]) -> Finding:
         return unknown(missing.why)
 
 
-def behind(code: str, first: Finding) -> Finding | None:
-    """What is said where another check's fact comes first and is a failure: nothing can be known. None where it is none."""
-    return unknown(f"waits for {code}: {first.seen}") if first.verdict is Verdict.FAIL else None
-
-
 def worst(findings: Iterable[Finding]) -> Finding:
     """The gravest, the first of equals. One at least is expected."""
     return max(findings, key=lambda found: GRAVITY.index(found.verdict))

@@ -356,14 +356,9 @@ _STEPS: Final = ("dns", "tcp", "proxy", "tls", "http", "block-page", "pod-networ
 _RULES: Final = "pass: the known answer; warn: from some nodes only, or a certificate ends within 30 days; fail: the first broken step"
 
 
-def code(name: str) -> str:
-    """Code of the check of a way."""
-    return f"egress-{name}"
-
-
 def _check(name: str, title: str, row: str, judge: Judge, *, disables: tuple[str, ...]) -> Check:
     return Check(
-        code=code(name),
+        code=f"egress-{name}",
         title=title,
         row=row,
         severity=Verdict.FAIL,
@@ -405,3 +400,10 @@ CHECKS: Final = (
     ),
     _check("sign-in", "Way to the sign-in provider", RUN_TIME, sign_in, disables=("sign-in",)),
 )
+
+
+def behind(name: str, facts: Facts, config: Config) -> Finding | None:
+    """What a check says that needs this way, where the way is shut: that is the finding, and nothing is known of what is behind it."""
+    check = next(each for each in CHECKS if each.code == f"egress-{name}")
+    first = attempt(lambda: check.judge(facts, config))
+    return unknown(f"waits for {check.code}: {first.seen}") if first.verdict is Verdict.FAIL else None

@@ -13,8 +13,6 @@ from fairlead.preflight.check import (
     Finding,
     Verdict,
     Who,
-    attempt,
-    behind,
     by_node,
     failed,
     listed,
@@ -225,9 +223,9 @@ def _exporter(name: str, absent: bool, twice: bool, facts: Facts) -> Finding:
             else "Start node-exporter there"
         )
         return warned(seen, "absent", remedy)
-    if not facts.texts_or_none("metrics", "node_exporter_absent") and not facts.known(
-        "metrics", "node_exporter_absent"
-    ):
+    if facts.known("metrics", "node_exporter_absent"):
+        facts.texts("metrics", "node_exporter_absent")  # whoever is not among them has one, where all of them are known
+    else:
         facts.number("metrics", "node_exporter_up", name)
     if twice:
         return warned("two exporters report it", "duplicates", "Remove one of the two")
@@ -324,9 +322,8 @@ def remote_write(facts: Facts, config: Config) -> Finding:
     if not config.remote_write.url and facts.left_out("remote_write"):
         return not_needed("remote_write.url is not set")
     if error := facts.maybe_text("remote_write", "error"):
-        way, code = attempt(lambda: egress.metrics(facts, config)), egress.code("metrics")
-        return behind(code, way) or failed(
-            f"no answer: {error}", "unreachable", f"See {code} for what to ask for", Who.NETWORK
+        return egress.behind("metrics", facts, config) or failed(
+            f"no answer: {error}", "unreachable", "See egress-metrics for what to ask for", Who.NETWORK
         )
     status = int(facts.number("remote_write", "post_one_sample"))
     said = facts.maybe_text("remote_write", "body_mentions") or ""

@@ -5,20 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from fairlead.preflight.check import (
-    ByApi,
-    Check,
-    Finding,
-    Verdict,
-    Who,
-    attempt,
-    behind,
-    failed,
-    listed,
-    not_needed,
-    passed,
-    warned,
-)
+from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, listed, not_needed, passed, warned
 from fairlead.preflight.checks import egress
 from fairlead.preflight.checks.ways import HTTPS, host_and_port, is_proxied, place, proxy_of, unconnected
 from fairlead.preflight.config import Config
@@ -159,8 +146,7 @@ def _connection(host: str, facts: Facts, config: Config) -> Finding:
         return failed("the cluster's secret is refused", "token", remedy, Who.YOU)
     opened = facts.text("control_plane", "stream_open")
     if opened != "ok":
-        way = attempt(lambda: egress.control_plane(facts, config))
-        return behind(egress.code("control-plane"), way) or _no_stream(opened, host, facts, config)
+        return egress.behind("control-plane", facts, config) or _no_stream(opened, host, facts, config)
     stream = facts.at("control_plane")
     seconds = float(stream.or_else(_FULL_SECONDS, "stream_seconds"))
     if seconds < _FULL_SECONDS:

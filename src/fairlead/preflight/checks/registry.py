@@ -184,8 +184,8 @@ def _by_status(facts: Facts) -> str:
 def _remedy(cause: str, name: str, facts: Facts, config: Config) -> tuple[str, Who]:
     whole = image_home(config)
     host = whole.partition("/")[0]
-    runtime = (node_of(facts, name).maybe_text("runtime") or "containerd").partition(":")[0]
-    place, trusting = _trust(node_of(facts, name).maybe_text("runtime") or "containerd", host)
+    told = node_of(facts, name).maybe_text("runtime") or "containerd"
+    runtime, (place, trusting) = told.partition(":")[0], _trust(told, host)
     remedies = {
         "tls": (
             f"On {name}: {trusting}",

@@ -10,8 +10,6 @@ from fairlead.preflight.check import (
     Finding,
     Verdict,
     Who,
-    attempt,
-    behind,
     failed,
     listed,
     not_needed,
@@ -45,10 +43,9 @@ def oidc_provider(facts: Facts, config: Config) -> Finding:
     is_hidden = facts.maybe_flag("run", "anonymised") is True
     issuer = hidden_url(config.oidc.issuer, facts.run_id) if is_hidden else config.oidc.issuer
     if error := facts.maybe_text("oidc", "error"):
-        error, code = "a page answers in its place" if error == "block_page" else error, egress.code("sign-in")
-        way = attempt(lambda: egress.sign_in(facts, config))
-        return behind(code, way) or failed(
-            f"{issuer}: {error}", "unreachable", f"See {code} for what to ask for", Who.NETWORK
+        error = "a page answers in its place" if error == "block_page" else error
+        return egress.behind("sign-in", facts, config) or failed(
+            f"{issuer}: {error}", "unreachable", "See egress-sign-in for what to ask for", Who.NETWORK
         )
     if (status := facts.maybe_number("oidc", "discovery_status")) not in (None, 200):
         return failed(

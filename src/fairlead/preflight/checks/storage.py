@@ -21,7 +21,7 @@ from fairlead.preflight.check import (
     warned,
 )
 from fairlead.preflight.config import Config, keeps_data
-from fairlead.preflight.facts import Facts, Missing
+from fairlead.preflight.facts import Facts
 from fairlead.preflight.roster import node_of, roster, taints_of
 from fairlead.preflight.versions import version_of
 
@@ -107,13 +107,13 @@ def _default(classes: dict[str, Facts], facts: Facts, config: Config) -> Finding
 
 
 def _is_default(each: Facts) -> bool:
-    """By either annotation, or as it was gathered."""
-    if each.known("annotations"):
-        return (
-            any(each.maybe_text("annotations", key) == "true" for key in _DEFAULTS)
-            or each.maybe_flag("default") is True
-        )
-    return each.flag("default")
+    """By either annotation, or as it was gathered. Raises: Missing where neither is known."""
+    return _is_known_default(each) if each.known("annotations") else each.flag("default")
+
+
+def _is_known_default(each: Facts) -> bool:
+    by_annotation = any(each.maybe_text("annotations", key) == "true" for key in _DEFAULTS)
+    return by_annotation or each.maybe_flag("default") is True
 
 
 def _works(chosen: Facts, facts: Facts) -> Finding:
@@ -179,13 +179,6 @@ def _is_node_bound(facts: Facts, config: Config) -> bool:
     chosen = [each for each in there if (each.maybe_text("name") == named if named else _is_known_default(each))]
     by_class = any(_is_local(each) for each in chosen)
     return by_class or facts.flag("system_volume_trial", "node_bound")
-
-
-def _is_known_default(each: Facts) -> bool:
-    try:
-        return _is_default(each)
-    except Missing:
-        return False
 
 
 def _is_local(storage_class: Facts) -> bool:

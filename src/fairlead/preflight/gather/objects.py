@@ -78,8 +78,8 @@ class Singles(NamedTuple):
 
     kubernetes: Any
     namespace: Any
-    monitored: Any
-    """The namespace of our ServiceMonitors."""
+    monitored: Document
+    """The namespace of our ServiceMonitors, as it is or will be."""
     version: Document | str
     releases: Any
     service_range: Any
@@ -94,13 +94,12 @@ async def objects_facts(api: Api, namespace: str, now: float, *, whole: bool = T
     of_helm = await known(release_facts(api, namespace)) if whole else unknown("secrets were not read")
     range_ = told_range(lists("service_ranges"), lists("networks")) or (await refused_range(api) if whole else "")
     ours = await known_or_none(api.get(path_of("v1", "namespaces", namespace)))
-    monitored = config.prometheus.namespace or namespace
+    theirs = config.prometheus.namespace or namespace
+    there = ours if theirs == namespace else await known_or_none(api.get(path_of("v1", "namespaces", theirs)))
     singles = Singles(
         kubernetes=await known(api.get(path_of("v1", "services", "kubernetes", "default"))),
         namespace=ours,
-        monitored=ours
-        if monitored == namespace
-        else await known_or_none(api.get(path_of("v1", "namespaces", monitored))),
+        monitored=there if "metadata" in (there or {}) else {"metadata": {"name": theirs}},
         version=await _cluster_version(api),
         releases=of_helm,
         service_range=range_ or unknown("no object tells the range of Services"),
@@ -168,9 +167,7 @@ def _facts(lists: Lists, singles: Singles, namespace: str, now: float, config: C
             lists("prometheuses"),
             lists("pods"),
             lists("crds"),
-            monitored
-            if "metadata" in (monitored or {})
-            else {"metadata": {"name": config.prometheus.namespace or namespace}},
+            monitored,
         ),
     }
     if why := lists.why("nodes"):
