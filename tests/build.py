@@ -65,7 +65,7 @@ def a_queue(
 
 
 def a_gang(name: str, queue: str, klass: TaskClass, *, pods: int = 1, minimum: int | None = None, **more: Any) -> Gang:
-    """A group and its pods; `on` (a node name, or one per pod) makes them running, `age` counts seconds before 1,000,000."""
+    """A group and its pods; `on` (a node name, or one or None per pod) makes them running, `age` counts seconds before 1,000,000."""
     on, age = more.pop("on", None), more.pop("age", 0.0)
     status = more.pop("status", PodStatus.RUNNING if on else PodStatus.PENDING)
     shared = more.pop("shared", ())
@@ -82,7 +82,7 @@ def a_gang(name: str, queue: str, klass: TaskClass, *, pods: int = 1, minimum: i
             name=f"{name}-{at}",
             group=name,
             klass=klass,
-            status=status,
+            status=status if nodes[at] or not on else PodStatus.PENDING,
             node=nodes[at] or "",
             shared=shared,
             created=created + at * 1e-3,

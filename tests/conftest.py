@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it comes without types
 
@@ -28,6 +29,12 @@ FIRST = ("installed", "preflight_there", "real_cluster", "simulation", "kubernet
 
 LAST = "web"
 """The browser's driver keeps an event loop running, in which no asynchronous test can run."""
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_at_first() -> None:
+    """A command that ran in this process wrote its log elsewhere; no test after it does because of that."""
+    structlog.reset_defaults()
 
 
 class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # the same

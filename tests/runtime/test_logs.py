@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-import structlog
 from tests.parts.disks import fill, small_disk
 
 from fairlead.runtime.logs import logger, set_up
-
-
-@pytest.fixture(autouse=True)
-def _reset() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 def test_a_line_is_one_json_object_with_its_keys() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.build import a_class, a_cluster, a_gang, a_node, a_queue
+from tests.build import GIB, a_class, a_cluster, a_gang, a_node, a_queue
 
 from fairlead.model import (
     KAI_POLICY,
@@ -193,3 +193,24 @@ def test_evicting_the_protected_or_for_nobody_is_found_out() -> None:
     )
     rules = {violation.rule for violation in violations(snapshot, PACKED, NOW, wrong, again=False)}
     assert {"non-preemptible-evicted", "evicted-for-nothing"} <= rules
+
+
+def test_room_made_so_that_a_victim_may_stay_is_made_for_whoever_took_its_place() -> None:
+    gangs = [
+        a_gang("taker", "south/blue", a_class(1, memory=16 * GIB), pods=4, age=80),
+        a_gang("grows", "north/green", a_class(2), pods=3, minimum=2, on=["n2", "n2", None], age=70),
+        a_gang("fixed-red", "north/red", a_class(2), priority=100, on="n0", age=60),
+        a_gang("kept", "north/red", a_class(2), pods=2, minimum=1, priority=75, on=["n1", None], age=50),
+        a_gang("part", "south/blue", a_class(0.6), on="n0", shared=("n0-a",), age=40),
+        a_gang("fixed-blue", "south/blue", a_class(1, memory=16 * GIB), on="n2", priority=100, age=30),
+        a_gang("gives", "north/green", a_class(2), on="n1", age=20),
+        a_gang("moves", "north/red", a_class(gpu_memory=40_000, memory=16 * GIB), on="n2", shared=("n2-a",), age=10),
+    ]
+    departments = [a_queue("north", 8), a_queue("south", 8)]
+    projects = [a_queue("south/blue", 3, weight=1.0), a_queue("north/green", 0), a_queue("north/red", 1, limit=6)]
+    nodes = [a_node(f"n{at}", gpus, memory=63 * GIB, gpu_memory_mib=81_920) for at, gpus in enumerate((4, 4, 8))]
+    snapshot = a_cluster(nodes, [*departments, *projects], gangs)
+    plan = plan_of(snapshot, Policy())
+    found = {(command.pod, command.for_group) for command in plan.commands if isinstance(command, Evict)}
+    assert found == {("moves-0", "taker"), ("gives-0", "taker")}
+    assert not violations(snapshot, Policy(), NOW, plan, again=False)

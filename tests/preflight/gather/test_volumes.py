@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from random import Random
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from fairlead.embedded.store import EmbeddedTransport, Store
 from fairlead.kube.client import Client
 from fairlead.objects import kinds
-from fairlead.objects.builtin import Namespace
+from fairlead.objects.builtin import Event, Namespace, ObjectReference
 from fairlead.objects.meta import ObjectMeta
 from fairlead.preflight.config import config_of
 from fairlead.preflight.facts import facts_of
@@ -86,3 +87,63 @@ def test_in_production_the_volume_is_attached_on_another_system_node(
     facts_of({"system_volume_trial": found})
     tried_on.clear()
     assert "moved" not in clock.run(tried(False))
+
+
+def told_of_a_reader(mounted_after: float | None, ends_after: float | None) -> Any:
+    """What a trial tells whose writer ends well; the first mount of its reader fails."""
+    clock = VirtualClock()
+    client = Client(EmbeddedTransport(Store(clock, Random(1))), clock, Random(2))
+    space = PLACE.namespace
+
+    def state(pod: str, **status: Any) -> Any:
+        return client.patch_status(kinds.POD, pod, status, space)
+
+    async def kubelet() -> None:
+        while not await client.find(kinds.POD, "writer", space):
+            await clock.sleep(1)
+        await client.bind("writer", space, "n1")
+        await state("writer", phase="Succeeded", containerStatuses=[container(wrote=True)])
+        while not await client.find(kinds.POD, "reader-0", space):
+            await clock.sleep(1)
+        about = ObjectReference(kind="Pod", name="reader-0", namespace=space)
+        meta = ObjectMeta(name="tried", namespace=space, creation_timestamp="2026-01-01T00:00:00Z")
+        event = Event(metadata=meta, involved_object=about, type="Warning", reason="FailedMount", message="not yet")
+        await client.create(kinds.EVENT, event, space)
+        if mounted_after is not None:
+            await clock.sleep(mounted_after)
+            await state("reader-0", phase="Running", containerStatuses=[{"name": "probe", "state": {"running": {}}}])
+        if ends_after is not None:
+            await clock.sleep(ends_after)
+            await state("reader-0", phase="Succeeded", containerStatuses=[container(read="missing")])
+
+    def container(**said: Any) -> dict[str, Any]:
+        return {"name": "probe", "state": {"terminated": {"exitCode": 0, "message": json.dumps(said)}}}
+
+    async def tried() -> Any:
+        await client.create(kinds.NAMESPACE, Namespace(metadata=ObjectMeta(name=space)))
+        at_work = asyncio.create_task(kubelet())
+        found = await volumes.shared_volume(
+            Api(client), PLACE, config_of({"storage": {"shared_class": "many"}}), ["n2"]
+        )
+        if at_work.done():
+            at_work.result()
+        at_work.cancel()
+        return found
+
+    return clock.run(tried())
+
+
+@pytest.mark.parametrize(
+    ("mounted_after", "ends_after", "key", "told"),
+    [
+        (2.0, 40.0, "read_on", "missing"),
+        (2.0, None, "read_on", "timeout"),
+        (None, None, "mount_failed_on", "not yet"),
+    ],
+)
+def test_a_mount_that_was_tried_twice_did_not_fail(
+    mounted_after: float | None, ends_after: float | None, key: str, told: str
+) -> None:
+    found = told_of_a_reader(mounted_after, ends_after)
+    assert found[key] == {"n2": told}, found
+    assert (("mount_failed_on" in found), found["wrote_on"]) == (mounted_after is None, "n1")

@@ -140,6 +140,14 @@ def is_over(pod: Document) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
+def runs(pod: Document | None) -> bool:
+    """Whether one of its containers runs now."""
+    listed = ((pod or {}).get("status") or {}).get("containerStatuses") or ()
+    return any("running" in (status.get("state") or {}) for status in listed)
+
+
+_NONE: Final = ("", "")
+"""No warning."""
 _FOR_GOOD: Final = frozenset(("ErrImageNeverPull", "InvalidImageName"))
 """What a container waits for that will not come."""
 
@@ -159,21 +167,25 @@ def _hopeless_after(pod: Document, warning: tuple[str, str]) -> float:
 async def ended(
     api: Api, place: Place, body: Facts, patience: float, over: Callable[[Document], bool] = is_over
 ) -> tuple[Document | None, tuple[str, str]]:
-    """(the pod once it is over, or as it was last; its last warning). What never starts is not waited for longer than that."""
+    """(the pod once it is over, or as it was last; its last warning). What never starts is not waited for longer than that.
+
+    What held up the start of a container that runs (a mount that was tried twice) is no warning any more.
+    """
     name = body["metadata"]["name"]
     path = path_of("v1", "pods", name, place.namespace)
     try:
         await api.call("POST", path_of("v1", "pods", namespace=place.namespace), body)
     except FairleadError as error:
         return None, ("Refused", str(error))
-    end, pod, warning = api.clock.monotonic() + patience, None, ("", "")
+    end, pod, warning = api.clock.monotonic() + patience, None, _NONE
     try:
         while api.clock.monotonic() < end:
             with contextlib.suppress(FairleadError):
                 pod = await api.get(path)
                 if over(pod):
                     return pod, warning
-                warning = (await events_of(api, place.namespace, name)).get(name, warning)
+                told = await events_of(api, place.namespace, name)
+                warning = _NONE if runs(pod) else told.get(name, warning)
                 if api.clock.monotonic() > end - patience * (1 - _hopeless_after(pod, warning)):
                     return pod, warning
             await api.clock.sleep(_POLL)

@@ -12,7 +12,7 @@ from fairlead.preflight.gather import pods
 from fairlead.preflight.gather.api import Api, path_of, unknown
 from fairlead.preflight.gather.pods import Place
 from fairlead.preflight.gather.probes import events_of
-from fairlead.preflight.gather.trials import ended, few_at_a_time, last_words
+from fairlead.preflight.gather.trials import ended, few_at_a_time, last_words, runs
 from fairlead.runtime.errors import Denied, FairleadError, NotFound
 
 Facts = dict[str, Any]
@@ -27,6 +27,7 @@ _NOT_COPIED: Final = ("claimRef", "persistentVolumeReclaimPolicy", "storageClass
 _PROVISIONED: Final = "pv.kubernetes.io/provisioned-by"
 _GONE_SECONDS: Final = 15.0
 """Within this a claim goes whose pod has ended."""
+_NOT_MOUNTED: Final = ("FailedMount", "FailedAttachVolume")
 _CODES: Final = ("InvalidArgument", "ResourceExhausted", "Unavailable")
 """gRPC codes of drivers that tell something."""
 
@@ -150,8 +151,10 @@ async def _written_and_read(api: Api, place: Place, nodes: Sequence[str]) -> Fac
         found |= {"wrote_on": node, **await _read_everywhere(api, place, volume, nodes)}
     elif "write_error" in told:
         found["write_error"] = told["write_error"]
-    elif node and event[0] in ("FailedMount", "FailedAttachVolume"):
+    elif node and event[0] in _NOT_MOUNTED:
         found["mount_failed_on"] = {node: event[1]}
+    elif node:
+        found["wrote_on"] = _not_ended("write", event)
     return found | {"claim_phase": await _phase(api, place, _SHARED), **await _events(api, place, _SHARED)}
 
 
@@ -172,12 +175,19 @@ async def _read_everywhere(api: Api, place: Place, volume: Facts, nodes: Sequenc
             slowest = max(slowest, float(told.get("seconds", 0)))
             if "appended" in told:
                 back[node] = told["appended"]
-        elif reason in ("FailedMount", "FailedAttachVolume"):
+        elif reason in _NOT_MOUNTED:
             unmounted[node] = message
-        else:
+        elif runs(pod):
             read[node] = "timeout"
+        else:
+            read[node] = _not_ended("read", (reason, message))
     found: Facts = {"read_on": read, "appended_on": back, "seconds_until_seen": slowest}
     return found | ({"mount_failed_on": unmounted} if unmounted else {})
+
+
+def _not_ended(act: str, warning: tuple[str, str]) -> Facts:
+    said = f": {warning[0]}: {warning[1]}" if warning[0] else ""
+    return unknown(f"the pod that was to {act} did not end within {VOLUME_SECONDS:g} s{said}")
 
 
 async def _claim(api: Api, place: Place, body: Facts) -> None:

@@ -87,16 +87,23 @@ def _record(state: State, group: int, action: Action, mark: tuple[int, int]) -> 
     pods = ledger.changes_since(mark)
     changed = {ledger.group_of[pod] for pod in pods}
     state.settled(changed)
+    served = group if _has_promise(state, group) else _taker(state, group, pods)
     for pod in pods:
         if ledger.evicted[pod] and pod not in state.because and ledger.group_of[pod] != group:
-            state.because[pod] = (action, group)
-            state.holders.setdefault(group, []).append(pod)
+            state.because[pod] = (action, served)
+            state.holders.setdefault(served, []).append(pod)
     lost = [one for one in state.holders if one in changed and one != group and not _has_promise(state, one)]
     for other in lost:
         inherited = state.holders.pop(other)
         state.because.update({pod: (state.because[pod][0], group) for pod in inherited})
         state.holders.setdefault(group, []).extend(inherited)
     return changed
+
+
+def _taker(state: State, group: int, pods: list[int]) -> int:
+    """For whom a group that only keeps what it had was to lose it: room is made for that one, elsewhere than was thought first."""
+    kept = (pod for pod in pods if state.ledger.group_of[pod] == group and pod in state.because)
+    return next((state.because[pod][1] for pod in kept if not state.ledger.evicted[pod]), group)
 
 
 def _has_promise(state: State, group: int) -> bool:
