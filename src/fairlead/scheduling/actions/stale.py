@@ -18,8 +18,10 @@ def evict_stale(state: State) -> None:
     ledger = state.ledger
     status = state.snapshot.p.status
     held = (status >= PodStatus.HELD) & (status <= PodStatus.RELEASING)
-    for group in sorted(set(np.unique(state.snapshot.p.group[held]).tolist())):
+    for group in np.unique(state.snapshot.p.group[held]).tolist():
         since = state.snapshot.groups[group].stale_since
+        if since is None and state.policy.stale_grace:
+            continue
         state.current = group
         if state.now >= stale_at(state.now if since is None else since, state.policy) and is_stale(ledger, group):
             for pod in group_pods(ledger, group):

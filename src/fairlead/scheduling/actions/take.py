@@ -173,9 +173,12 @@ def _least_gpus(state: State, pods: list[int]) -> int:
 
 def _free_gpus(state: State) -> int:
     """Milli that are free or being freed, in whole devices and parts, where anything may be placed: moving others makes no more."""
-    usable = state.snapshot.n.usable
-    free = np.maximum(state.ledger.idle[usable] + state.ledger.releasing[usable], 0)
-    return int((free * state.placer.weights).sum()) + _free_parts(state)
+    version = state.ledger.version
+    if state.free_gpus[0] != version:
+        usable = state.snapshot.n.usable
+        free = np.maximum(state.ledger.idle[usable] + state.ledger.releasing[usable], 0)
+        state.free_gpus = (version, int((free * state.placer.weights).sum()) + _free_parts(state))
+    return state.free_gpus[1]
 
 
 def _free_parts(state: State) -> int:

@@ -5,7 +5,6 @@ Every rule that compares with the time is here; one that is missing would let a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import inf
 
 from fairlead.model import PodGroup, Policy, Snapshot
@@ -13,9 +12,12 @@ from fairlead.model import PodGroup, Policy, Snapshot
 
 def next_moment(snapshot: Snapshot, policy: Policy, now: float) -> float:
     """The first moment after `now` at which a decision on this snapshot may turn out another one; infinite = never."""
-    runtimes = _runtimes(snapshot, policy)
-    found = (moment for group in snapshot.groups for moment in _moments(group, policy, runtimes))
-    return min((moment for moment in found if moment > now), default=inf)
+    own = (moment for group in snapshot.groups for moment in _moments(group, policy))
+    soonest = min((moment for moment in own if moment > now), default=inf)
+    for least in _runtimes(snapshot, policy):
+        ends = snapshot.j.started + least
+        soonest = min(soonest, float(ends.min(where=ends > now, initial=inf)))
+    return soonest
 
 
 def stale_at(since: float, policy: Policy) -> float:
@@ -23,16 +25,13 @@ def stale_at(since: float, policy: Policy) -> float:
     return since + policy.stale_grace
 
 
-def _moments(group: PodGroup, policy: Policy, runtimes: set[float]) -> Iterator[float]:
-    """End of a back-off, of a promise, of the grace time of a stale gang, and of every protected time there is."""
-    yield group.retry_at
-    if group.hold is not None:
-        yield group.hold.deadline
-    if group.stale_since is not None:
-        yield stale_at(group.stale_since, policy)
-    if group.started is not None:
-        for least in runtimes:
-            yield group.started + least
+def _moments(group: PodGroup, policy: Policy) -> list[float]:
+    """End of a back-off, of a promise, and of the grace time of a stale gang. Ends of protected times are found by columns."""
+    if group.hold is None and group.stale_since is None:
+        return [group.retry_at] if group.retry_at else []
+    promise = [] if group.hold is None else [group.hold.deadline]
+    grace = [] if group.stale_since is None else [stale_at(group.stale_since, policy)]
+    return [group.retry_at, *promise, *grace]
 
 
 def _runtimes(snapshot: Snapshot, policy: Policy) -> set[float]:

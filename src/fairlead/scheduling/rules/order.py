@@ -80,6 +80,17 @@ class Leaf:
         else:
             self.at += 1
 
+    def skip(self, are_alike: Callable[[int], bool]) -> None:
+        """Takes groups from the front while they are alike."""
+        while self.heap and (front := self.top()) >= 0 and are_alike(front):
+            self.drop(front)
+        if self.heap:
+            return
+        base, at, keep = self.base, self.at, self.keep
+        while at < len(base) and (not keep(base[at][1]) or are_alike(base[at][1])):
+            at += 1
+        self.at = at
+
     def push(self, key: JobKey, group: int) -> None:
         """Puts a group (back) in."""
         heappush(self.heap, (key, group))

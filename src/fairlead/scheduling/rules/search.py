@@ -323,9 +323,8 @@ def _anybody(_group: int) -> bool:
 
 def pass_equals(state: State, leaf: Leaf, passed: int, special: set[int]) -> None:
     """Pops the groups behind one that was passed over while they would ask the same: the order of queues stays as it is."""
-    asked = state.ask(passed)
-    while (front := leaf.top()) >= 0 and front not in special and state.ask(front) == asked:
-        leaf.drop(front)
+    asked, ask = state.ask(passed), state.ask
+    leaf.skip(lambda front: front not in special and ask(front) == asked)
 
 
 def new_places(ledger: Ledger, chunks: list[Chunk]) -> Places:

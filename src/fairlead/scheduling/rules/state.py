@@ -65,6 +65,8 @@ class State:
         self.reasons: dict[int, list[Reason]] = {}
         self.causes: dict[tuple[object, ...], tuple[int, tuple[Reason, ...]]] = {}
         """What excludes nodes, with the ledger version it was found in."""
+        self.free_gpus = (-1, 0)
+        """Version of the ledger, and milli of GPUs free or being freed in it."""
         self.searches = self.probes = self.most_probes = 0
         self.current = -1
         """The group at work, for whoever reports a bug."""
