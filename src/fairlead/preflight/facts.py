@@ -128,7 +128,7 @@ class Facts:
         return value
 
     def left_out(self, *steps: Step) -> bool:
-        """Whether nothing at all is said there: no value, and no reason why there is none."""
+        """Whether nothing is said there: no value, and no `unknown`. A reason that is told elsewhere (`reasons`) says nothing there."""
         missing = object()
         try:
             return self.or_else(missing, *steps) is missing
