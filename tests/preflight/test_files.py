@@ -19,7 +19,7 @@ from fairlead.runtime.errors import Invalid, NotFound
         ("server: {git_version: 1.2}", "server.git_version is 1.2, expected text"),
         ("clock: {n1: 3}", "clock.n1 is 3, expected a map"),
         ("nodes: {n1: {}}", "nodes is a map, expected a list"),
-        ("crds: [1]", "crds[0] is 1, expected text"),
+        ("crds: [1.5]", "crds[0] is 1.5, expected text"),
         ("nodes: [{name: n1, ready: null}]", "nodes[0].ready is null, expected true or false"),
         ("facts_version: 2", "facts_version 2 was written by a newer program"),
         ("- 1", "expected a map of keys, found a list"),
@@ -45,6 +45,30 @@ def test_every_wrong_key_is_told_at_once() -> None:
 )
 def test_facts_are_read_from_json_and_yaml(text: str) -> None:
     assert facts_from(text).text("server", "git_version") == "v1.27.3"
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [
+        ("nodes: [{name: 7, allocatable: {cpu: 3920m, memory: 7.5Gi}}]", {"cpu": 3.92, "memory": 8053063680}),
+        ('nodes: [{name: "7", allocatable: {cpu: "4", memory: 8k}}]', {"cpu": 4, "memory": 8000}),
+    ],
+)
+def test_amounts_may_be_written_as_kubernetes_writes_them(written: str, means: dict[str, float]) -> None:
+    (node,) = facts_from(written).items("nodes")
+    assert (node.text("name"), node.need("allocatable")) == ("7", means)
+
+
+def test_labels_and_values_of_taints_may_be_written_without_quotes() -> None:
+    written = "nodes: [{name: n1, labels: {nvidia.com/gpu.count: 2, x: true}, taints: [{key: a, value: true, effect: NoSchedule}]}]"
+    (node,) = facts_from(written).items("nodes")
+    assert node.need("labels") == {"nvidia.com/gpu.count": "2", "x": "true"}
+    assert node.text("taints", 0, "value") == "true"
+
+
+def test_an_amount_that_is_none_is_refused() -> None:
+    with pytest.raises(Invalid, match=r'nodes\[0\].allocatable.cpu is "many", expected number'):
+        facts_from("nodes: [{name: n1, allocatable: {cpu: many}}]")
 
 
 def test_free_keys_may_be_anything_and_null_is_a_value_where_the_table_says_so() -> None:

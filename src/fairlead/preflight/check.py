@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from fairlead.preflight.config import Config
-from fairlead.preflight.facts import Facts, Missing
+from fairlead.preflight.facts import NOT_GATHERED, Facts, Missing
 
 
 class Verdict(StrEnum):
@@ -162,9 +162,17 @@ def judged(check: Check, facts: Facts, config: Config) -> Finding:
         found = unknown(missing.why)
     except Exception as bug:  # noqa: BLE001  # a bug of one check costs its own verdict only
         found = unknown(f"the check itself failed: {type(bug).__name__}: {bug}", "bug", _REPORT_IT, Who.US)
+    if found.verdict is Verdict.UNKNOWN and found.seen.startswith(NOT_GATHERED):
+        found = replace(found, seen=next(filter(None, _reasons(check, facts)), found.seen))
     if check.code != ADMISSION:
         found = after_webhooks(found)
     return replace(found, expected=found.expected or check.expected)
+
+
+def _reasons(check: Check, facts: Facts) -> Iterator[str]:
+    """Why what it needs was not had, where that is told: more than that something is not there."""
+    for need in check.needs:
+        yield facts.said_unknown(*need.partition("[")[0].partition(".<")[0].split("."))
 
 
 ADMISSION: Final = "admission"

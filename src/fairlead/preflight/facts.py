@@ -15,7 +15,15 @@ from functools import cached_property
 from typing import Any, Final
 
 from fairlead.preflight.keys import KEYS
-from fairlead.preflight.reading import NONE, Reasons, document_of, reasons_in, refuse_what_is_wrong
+from fairlead.preflight.reading import (
+    NONE,
+    Reasons,
+    document_of,
+    in_its_sort,
+    reasons_in,
+    refuse_what_is_wrong,
+    without_refused,
+)
 
 VERSION: Final = 1
 """`facts_version` that this program writes. It reads older ones."""
@@ -23,6 +31,8 @@ VERSION: Final = 1
 _MEANINGS: Final = {key.path: key.meaning for key in KEYS}
 Step = str | int
 _ABSENT: Final = object()
+NOT_GATHERED: Final = "not gathered: "
+"""How a reason begins that tells only that there is no such fact."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,11 @@ class Facts:
         """Why it is not known; empty where it is."""
         value = self.get(*steps)
         return value.why if isinstance(value, Unknown) else ""
+
+    def said_unknown(self, *steps: Step) -> str:
+        """Why what is there is marked as unknown; empty where it is not."""
+        why = self.why(*steps)
+        return "" if why.startswith(NOT_GATHERED) else why
 
     def need(self, *steps: Step) -> Any:
         """The value there. Raises: Missing."""
@@ -196,7 +211,7 @@ class Facts:
         if why := self.reasons.of(path):
             return why
         meaning = _MEANINGS.get(_shown(path))
-        return f"not gathered: {_shown(path)}" + (f" ({meaning})" if meaning else "")
+        return f"{NOT_GATHERED}{_shown(path)}" + (f" ({meaning})" if meaning else "")
 
 
 def facts_from(text: str, name: str = "facts") -> Facts:
@@ -209,8 +224,10 @@ def facts_from(text: str, name: str = "facts") -> Facts:
 
 def facts_of(document: Mapping[str, Any], name: str = "facts") -> Facts:
     """The facts of a document that is read already. Raises: Invalid."""
-    refuse_what_is_wrong(document, name, VERSION)
-    return Facts(document, (), reasons_in(document))
+    written = in_its_sort(document)
+    refuse_what_is_wrong(written, name, VERSION)
+    reasons = reasons_in(written)
+    return Facts(without_refused(written, reasons), (), reasons)
 
 
 def leaves(document: Any, path: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], Any]]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from fairlead.objects.quantity import milli
 from fairlead.preflight.keys import SORTS, TREE, VOCABULARY, Branch
 from fairlead.runtime.errors import Invalid
 
@@ -102,6 +103,40 @@ def reasons_in(document: Mapping[str, Any]) -> Reasons:
     if isinstance(lists, str) and lists != "ok":
         found.append(((), f"lists of the API server: {lists}"))
     return Reasons(tuple(found))
+
+
+def without_refused(document: Mapping[str, Any], reasons: Reasons) -> Mapping[str, Any]:
+    """The document without empty lists of what may not be read: nothing was found because nothing was seen."""
+    empty = {key for key, value in document.items() if value in ([], {}) and reasons.of((key,))}
+    return {key: value for key, value in document.items() if key not in empty} if empty else document
+
+
+def in_its_sort(value: Any, place: Branch | None = TREE) -> Any:
+    """The value as the table of keys has it, where it is written in another way that means the same: `7.6Gi` for a number, 2 or true for a
+    text.
+    """
+    if place is None or (isinstance(value, Mapping) and set(value) == {"unknown"}):
+        return value
+    if isinstance(value, Mapping):
+        return {key: in_its_sort(inner, place.children.get(key) or place.free) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [in_its_sort(inner, place.entry) for inner in value]
+    if place.key is None or value is None or _fits(value, place):
+        return value
+    if isinstance(value, str) and "number" in place.key.sorts:
+        return _number_in(value)
+    is_text = any(SORTS[sort] == "text" for sort in place.key.sorts)
+    return (
+        (str(value).lower() if isinstance(value, bool) else str(value)) if is_text and isinstance(value, int) else value
+    )
+
+
+def _number_in(text: str) -> Any:
+    try:
+        found = milli(text)
+    except ValueError:
+        return text
+    return found / 1000 if found % 1000 else found // 1000
 
 
 def nearest(word: str, known: Iterator[str] | list[str] | tuple[str, ...]) -> str:

@@ -71,6 +71,12 @@ def is_virtual(node: Facts) -> bool:
     return any(node.maybe_text("labels", key) == value for key, value in VIRTUAL.items())
 
 
+def is_foreign(node: Facts) -> bool:
+    """Whether it is out of scope: no real machine, or not of Linux. Raises: Missing."""
+    node.or_else("linux", "os")
+    return is_virtual(node) or system_of(node) != "linux"
+
+
 def is_control_plane(node: Facts) -> bool:
     """Whether a label says that it runs the API server."""
     return any(label in CONTROL_PLANE for label in node.maybe_keys("labels"))

@@ -8,7 +8,7 @@ from typing import Final
 from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, passed, unknown, warned
 from fairlead.preflight.checks.tries import Refusal, Try, tries
 from fairlead.preflight.config import Config
-from fairlead.preflight.facts import Facts
+from fairlead.preflight.facts import Facts, Missing
 
 _SLOW_SECONDS: Final = 2.0
 _ANSWERED: Final = ("ok", "forbidden")
@@ -121,7 +121,12 @@ def permissions(facts: Facts, config: Config) -> Finding:
     decided = {each.resource for each in sent if each.accepted} | (
         set() if config.create_namespaces else {"namespaces"}
     )
-    rights = _refused_rights(facts, frozenset(decided))
+    try:
+        rights = _refused_rights(facts, frozenset(decided))
+    except Missing:
+        if not refused:
+            raise
+        rights = []  # one that is refused is enough
     unread = _unread(facts)
     if refused or rights:
         what = [f"{each.object}: {each.message or each.status}" for each in refused] + [
@@ -211,8 +216,18 @@ def _is_needed(verb: str, resource: str, decided: frozenset[str]) -> bool:
 
 
 def _request(refused: list[Try], rights: list[str]) -> str:
-    wanted = [f"create {each.object}" for each in refused] + rights
+    wanted = list(dict.fromkeys(_wanted(each) for each in refused)) + rights
     return f"Ask a cluster admin to run the installation, or to grant: {', '.join(wanted)}"
+
+
+def _wanted(refused: Try) -> str:
+    """The right that is missing for that object."""
+    if refused.refusal is not Refusal.ESCALATION:
+        return f"create {refused.resource} ({refused.object})" if refused.resource else f"create {refused.object}"
+    verb = "bind" if "binding" in refused.object.lower() else "escalate"
+    return (
+        f"{verb} {'clusterroles' if verb == 'bind' else refused.resource} (or all rights that {refused.object} gives)"
+    )
 
 
 CHECKS: Final = (

@@ -23,6 +23,7 @@ from fairlead.preflight.check import (
 from fairlead.preflight.config import Config, Switch, is_off, is_on
 from fairlead.preflight.facts import Facts, Missing
 from fairlead.preflight.hide import PROBES
+from fairlead.preflight.roster import is_foreign
 from fairlead.preflight.versions import Version, shown, version_of
 
 LEAST_KUBERNETES: Final = (1, 16, 0)
@@ -56,11 +57,18 @@ def kubernetes_version(facts: Facts, config: Config) -> Finding:
         return warned(
             f"Kubernetes {name}", "untested", f"Nothing has to be done: {tested} is the newest that was tested", Who.US
         )
-    if skewed := _skewed(facts, found):
-        return warned(
-            f"Kubernetes {name}, kubelets {skewed}", "kubelet-skew", "Upgrade the kubelets to the API server's version"
+    kubelets = _kubelets(facts)
+    if skewed := {node: kubelet for node, kubelet in kubelets.items() if not _fits(kubelet, found)}:
+        seen = f"Kubernetes {name}, kubelets {listed(f'{node} {shown(kubelet)}' for node, kubelet in skewed.items())}"
+        newer = any(kubelet > found for kubelet in skewed.values())
+        remedy = (
+            "Upgrade the API server first, then the kubelets"
+            if newer
+            else "Upgrade the kubelets to the API server's version"
         )
-    return passed(f"Kubernetes {name}")
+        skew = warned(seen, "kubelet-skew", remedy)
+        return replace(skew, nodes={node: skew if node in skewed else _FITS for node in kubelets})
+    return passed(f"Kubernetes {name}" + ("" if kubelets else "; kubelets were not compared"))
 
 
 def _server_version(facts: Facts) -> Version | None:
@@ -69,20 +77,26 @@ def _server_version(facts: Facts) -> Version | None:
     return version_of(f"{facts.text('server', 'major')}.{facts.text('server', 'minor')}")
 
 
-def _skewed(facts: Facts, server: Version) -> str:
-    """Kubelets that are too far from the server. Where nodes are spoken of each has to say its version; only where nobody asked for any
-    nodes at all is there nothing to compare.
-    """
+def _kubelets(facts: Facts) -> dict[str, Version]:
+    """Node -> its kubelet's version, of all Linux machines that tell one. Raises: Missing where it cannot be known or read."""
     if facts.left_out("nodes") and not facts.reasons.of(("nodes",)):
-        return ""
-    allowed = 3 if server >= _WIDER_SKEW_FROM else 2
-    bad = {}
+        return {}
+    found = {}
     for node in facts.items("nodes"):
+        if is_foreign(node) or node.left_out("kubelet"):
+            continue
         if (kubelet := version_of(said := node.text("kubelet"))) is None:
             raise Missing(f"no version can be read from {said!r}, which the kubelet of {node.text('name')} tells")
-        if not 0 <= server[1] - kubelet[1] <= allowed:
-            bad[node.text("name")] = shown(kubelet)
-    return listed(f"{name} {version}" for name, version in bad.items())
+        found[node.text("name")] = kubelet
+    return found
+
+
+def _fits(kubelet: Version, server: Version) -> bool:
+    """Whether Kubernetes allows that kubelet beside that API server."""
+    return 0 <= server[1] - kubelet[1] <= (3 if server >= _WIDER_SKEW_FROM else 2)
+
+
+_FITS: Final = passed("its kubelet fits")
 
 
 _RENDERED: Final = (

@@ -253,6 +253,8 @@ def _by_pod_network(found: Facts, broken: Finding, way: Way) -> Finding:
 
 
 _WANTS_CREDENTIALS: Final = 407
+_OF_GATEWAYS: Final = (502, 503, 504)
+"""Who passes a request on says so where nobody answers behind it."""
 _REFUSALS: Final = (403, 451, 511)
 """What a firewall or a portal says in the place of an answer, with a page for people."""
 
@@ -327,7 +329,21 @@ def _of_receiver(found: Facts, facts: Facts, proxied: bool) -> Finding:
             f"no answer: {error}", error if error in ("dns", "tcp", "tls", "proxy") else "tcp", "", Who.NETWORK
         )
     status = facts.number("remote_write", "post_one_sample")
+    if is_of_proxy(facts):
+        wants = "Set proxy.credentials_secret" if status == _WANTS_CREDENTIALS else ""
+        return failed(f"the proxy answers {status:g} in its place", "proxy", wants, Who.YOU if wants else Who.NETWORK)
+    if proxied and status in _OF_GATEWAYS:
+        return unknown(f"it is answered with {status:g}, by the proxy or by what stands before the receiver")
     return _content(found) or passed(f"the receiver answers ({status:g}); remote-write judges what")
+
+
+def is_of_proxy(facts: Facts) -> bool:
+    """Whether a proxy, and no receiver of metrics, answered the sample."""
+    status, said = (
+        facts.maybe_number("remote_write", "post_one_sample"),
+        facts.maybe_text("remote_write", "body_mentions"),
+    )
+    return status == _WANTS_CREDENTIALS or (status in _REFUSALS and "proxy" in (said or "").lower())
 
 
 def _of_health(found: Facts, facts: Facts, proxied: bool) -> Finding:

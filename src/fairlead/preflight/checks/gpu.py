@@ -105,6 +105,8 @@ def _gpu_node(node: Facts) -> Finding:
             return _to_be_had_no_more(node, sick)
         return _none_offered(node)
     missing = [label for label in _TYPE_LABELS if label not in node.keys("labels")]
+    for label in set(_TYPE_LABELS) - set(missing):
+        node.need("labels", label)
     cards, whole = _cards(node), float(node.or_else(0, "allocatable", GPU_RESOURCE))
     split = _is_split(node)
     if missing:

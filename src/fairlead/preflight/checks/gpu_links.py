@@ -22,9 +22,11 @@ _OTHER_LABELS: Final = (
     "accelerator",
 )
 _NO_HANDLER: Final = ("no runtime for", "runtimehandler", "unknown runtime handler", "could not select device driver")
+_NOT_LOADED: Final = "driver not loaded"
 _NO_LIBRARY: Final = ("libnvidia-ml", "nvml", "libcuda", "nvidia-container-cli")
 _SMI_MISMATCH: Final = 18
 """nvidia-smi gives the code of NVML: library and kernel module are of different versions."""
+_CUDA_NO_DEVICE: Final = 100
 CUDA_FABRIC: Final = 802
 _CUDA_MISMATCH: Final = 803
 
@@ -62,6 +64,7 @@ def has_cards(node: Facts) -> bool | None:
         or node.maybe_number("gpu_pod", "cuda_init") is not None
         or node.maybe_text("driver")
         or node.maybe_number("nvidia_smi_exit") is not None
+        or node.maybe_text("gpu_pod_event")
         or is_labelled(node)
     ):
         return cards != 0 or bool(offered(node))
@@ -166,7 +169,8 @@ def _has_answered(node: Facts) -> bool:
 
 def _driver(node: Facts, facts: Facts) -> Finding:
     driver = node.get("driver")
-    if driver is None and node.known("driver") and not _has_answered(node):
+    said = _NOT_LOADED in (node.maybe_text("gpu_pod_event") or "").lower()
+    if (said or (driver is None and node.known("driver"))) and not (_has_answered(node) or isinstance(driver, str)):
         return _no_driver(node, facts)
     if isinstance(driver, str):
         return passed(f"driver {driver}")
@@ -215,9 +219,12 @@ def _library(node: Facts) -> Finding:
 
 def _handler(node: Facts, facts: Facts) -> Finding:
     event, runtime = (node.maybe_text("gpu_pod_event") or ""), node.maybe_text("runtime") or "the runtime"
+    name = node.text("name")
+    if _saw_nothing(node):
+        seen = f"no GPU reached the test pod (cuInit gives {_CUDA_NO_DEVICE}): NVIDIA's is not the default of {runtime}"
+        return failed(seen, "no-handler", _configure(runtime, name))
     if node.maybe_flag("gpu_pod", "ran"):
         return passed(_by_which(node))
-    name = node.text("name")
     if any(words in event.lower() for words in _NO_HANDLER) or _knows_no_handler(node):
         only = any("nvidia" in (each.maybe_text("handler") or "") for each in facts.maybe_items("runtime_classes"))
         seen = f"{runtime} has no runtime for NVIDIA" + ("; the RuntimeClass is only a name" if only else "")
@@ -229,6 +236,14 @@ def _handler(node: Facts, facts: Facts) -> Finding:
     if any("nvidia" in each for each in (*node.maybe_texts("runtime_handlers"), *node.maybe_texts("oci_hooks"))):
         return passed(_by_which(node))
     return unknown(_no_image(node, facts) or node.why("gpu_pod") or node.why("runtime_handlers"))
+
+
+def _saw_nothing(node: Facts) -> bool:
+    """Whether a pod asked for a GPU, ran, and was given none by a runtime that knows no way of NVIDIA's."""
+    told = (*node.maybe_texts("runtime_handlers"), *node.maybe_texts("oci_hooks"))
+    is_looked_at = node.known("runtime_handlers") or node.known("oci_hooks")
+    saw = (node.maybe_number("gpu_pod", "cuda_init"), node.maybe_number("gpu_pod", "devices_seen"))
+    return saw == (_CUDA_NO_DEVICE, 0) and is_looked_at and not any("nvidia" in each for each in told)
 
 
 def _knows_no_handler(node: Facts) -> bool:
@@ -308,8 +323,10 @@ def _offered(node: Facts) -> Finding:
     node.need("allocatable")
     if (have := offered(node)) is None:
         return unknown("what it offers is not known")
-    if have:
-        return passed("GPUs are offered")
+    if have or _used(node):
+        return passed("GPUs are offered" if have else "a pod used a GPU, though none is offered now")
+    if _is_unready_fabric(node):
+        return unknown("none is offered while the fabric between the GPUs is not ready")
     return failed(
         "a GPU on the PCI bus, and none is offered to pods", "not-offered", f"kubectl describe node {node.text('name')}"
     )
@@ -337,14 +354,15 @@ def _started(node: Facts, facts: Facts) -> Finding:
         return passed("a test pod ran")
     if pending == "no-free-gpu" or "insufficient" in event.lower():
         return unknown("all its GPUs are in use, so no test pod could start")
-    return failed(
-        f"a test pod did not start{_quoted(event)}", "not-started", f"kubectl describe node {node.text('name')}"
-    )
+    if not event:
+        return unknown("the test pod did not start, and nothing tells why")
+    remedy = f"kubectl get events --all-namespaces --field-selector involvedObject.kind=Pod; kubectl describe node {node.text('name')}"
+    return failed(f"a test pod did not start{_quoted(event)}", "not-started", remedy)
 
 
 def _cuda(node: Facts) -> Finding:
     code, name = node.maybe_number("gpu_pod", "cuda_init"), node.text("name")
-    if code == CUDA_FABRIC or (code != 0 and _waits_for_fabric(node)):
+    if _is_unready_fabric(node):
         told = f"cuInit gives {code:g}" if code is not None else "the GPUs wait"
         state = node.maybe_text("fabric_state") or "its state is not known"
         seen = f"{told}: the fabric between the GPUs is not ready ({state}), although the driver answers"
@@ -354,6 +372,12 @@ def _cuda(node: Facts) -> Finding:
     if code := node.number("gpu_pod", "cuda_init"):
         return failed(f"cuInit gives {code:g}", "cuda", f"dmesg on {name} says why the driver refuses")
     return passed("a pod used a GPU")
+
+
+def _is_unready_fabric(node: Facts) -> bool:
+    """Whether a pod, or the driver, waits for the fabric between the GPUs."""
+    code = node.maybe_number("gpu_pod", "cuda_init")
+    return code == CUDA_FABRIC or (code != 0 and _waits_for_fabric(node))
 
 
 def _waits_for_fabric(node: Facts) -> bool:

@@ -326,6 +326,10 @@ def remote_write(facts: Facts, config: Config) -> Finding:
             f"no answer: {error}", "unreachable", "See egress-metrics for what to ask for", Who.NETWORK
         )
     status = int(facts.number("remote_write", "post_one_sample"))
+    if egress.is_of_proxy(facts):
+        return egress.behind("metrics", facts, config) or unknown(
+            f"a proxy answers {status} in its place: see egress-metrics"
+        )
     said = facts.maybe_text("remote_write", "body_mentions") or ""
     seen = f"{status}" + (f": {said}" if said else "")
     if status < 400 and facts.or_else(False, "remote_write", "is_page"):

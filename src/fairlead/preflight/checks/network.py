@@ -80,7 +80,8 @@ def _need_all(facts: Facts) -> None:
 
 def no_proxy(facts: Facts, config: Config) -> str:
     """The full list to paste: what is there, and what is inside the cluster as far as it is known."""
-    api = [facts.maybe_text("cluster", "kubernetes_service_ip"), facts.maybe_text("cluster", "service_cidr")]
+    keys = (("cluster", "kubernetes_service_ip"), ("in_cluster_api", "env_host"), ("cluster", "service_cidr"))
+    api = [facts.maybe_text(*each) for each in keys]
     more = [
         *_INSIDE,
         *(each for each in api if each),

@@ -25,11 +25,10 @@ from fairlead.preflight.facts import Facts
 from fairlead.preflight.roster import (
     CONTROL_PLANE,
     is_control_plane,
-    is_virtual,
+    is_foreign,
     node_of,
     nodes_by_name,
     roster,
-    system_of,
     why_left_out,
 )
 
@@ -45,17 +44,12 @@ def node_health(facts: Facts, config: Config) -> Finding:
     nodes = nodes_by_name(facts)
     if not nodes:
         return failed("the cluster has no node", "no-nodes", "Add a Linux worker to the cluster")
-    ours = {name: node for name, node in nodes.items() if not _is_foreign(node)}
+    ours = {name: node for name, node in nodes.items() if not is_foreign(node)}
     usable = [name for name, node in ours.items() if _is_usable(node)]
     if not usable and all(node.known("ready") for node in ours.values()):
         seen = f"of {len(nodes)} nodes none is a Linux worker that is ready"
         return failed(seen, "no-nodes", "Add a Linux worker, or uncordon one: kubectl uncordon NODE")
     return by_node(Roster(tuple(sorted(ours))), lambda name: _health(ours[name]))
-
-
-def _is_foreign(node: Facts) -> bool:
-    node.or_else("linux", "os")
-    return is_virtual(node) or system_of(node) != "linux"
 
 
 def _is_usable(node: Facts) -> bool:
@@ -89,13 +83,23 @@ def node_architecture(facts: Facts, config: Config) -> Finding:
     if config.registry.local_images or is_told:
         ran = roster(facts, facts.maybe_keys("probe_exit"))
         return by_node(ran, lambda name: _architecture(name, {}, facts))
-    platforms = {
-        image: facts.texts("registry", "image_platforms", image) for image in facts.keys("registry", "image_platforms")
-    }
-    if not platforms:
+    images = facts.keys("registry", "image_platforms")
+    if not images:
         return unknown("the registry's index was read for none of our images")
+    read = {image: facts.texts("registry", "image_platforms", image) for image in images if _is_read(image, facts)}
     looked_at = roster(facts, facts.maybe_keys("probe_exit"))
-    return by_node(looked_at, lambda name: _architecture(name, platforms, facts))
+    found = by_node(looked_at, lambda name: _architecture(name, read, facts))
+    if found.verdict is Verdict.PASS:
+        for image in images:
+            facts.texts("registry", "image_platforms", image)
+    return found
+
+
+def _is_read(image: str, facts: Facts) -> bool:
+    known = facts.known("registry", "image_platforms", image)
+    return known and len(facts.maybe_texts("registry", "image_platforms", image)) == len(
+        facts.need("registry", "image_platforms", image)
+    )
 
 
 def _architecture(name: str, platforms: dict[str, tuple[str, ...]], facts: Facts) -> Finding:

@@ -19,7 +19,7 @@ from fairlead.preflight.check import (
     unknown,
     warned,
 )
-from fairlead.preflight.checks.ways import registry_in
+from fairlead.preflight.checks.ways import known_as, registry_in
 from fairlead.preflight.config import Config, image_home
 from fairlead.preflight.facts import Facts
 from fairlead.preflight.roster import node_of, roster
@@ -90,7 +90,7 @@ def _pulled(name: str, facts: Facts, config: Config) -> Finding:
             "it was there already, so nothing was proven", "cached", "Pull by a digest that the node has not", Who.US
         )
     cause = cause_of(said)
-    if (blocked := _sent_to(said, config) or _blob_host(facts)) and _is_of_layers(cause, facts):
+    if (blocked := _sent_to(said, facts, config) or _blob_host(facts)) and _is_of_layers(cause, facts):
         return blocked
     remedy, who = _remedy(cause, name, facts, config)
     if cause == "rate":
@@ -120,21 +120,28 @@ _FOUND: Final = 200
 _OF_THE_WAY: Final = ("dns", "tcp", "proxy", "other")
 """Causes that a layer's own host may have, too."""
 _ASKED: Final = re.compile(r'\b(?:Get|Head) \\*"https?://([^/"\\\s]+)(/[^"\\\s]*)?', re.IGNORECASE)
+_LOOKED_UP: Final = re.compile(r"\blookup ([\w.-]+)")
 _API: Final = "/v2/"
 """Begins the paths that a registry, or a mirror of it, is asked for."""
 _SIGN_IN: Final = ("/token", "/auth")
 """In the paths of who signs in for it."""
 
 
-def _sent_to(said: str, config: Config) -> Finding | None:
+def _sent_to(said: str, facts: Facts, config: Config) -> Finding | None:
     """The runtime names the host of a layer that it did not reach, which is another than the registry's."""
-    asked = _ASKED.findall(said)
+    asked = _ASKED.findall(said) or [(host, "") for host in _LOOKED_UP.findall(said) if _is_named(config)]
     host, path = asked[-1] if asked else ("", "")
     plain = path.partition("?")[0]
-    is_registry = host == registry_in(image_home(config)) or plain.startswith(_API)
+    registry = registry_in(image_home(config))
+    is_registry = host in (registry, known_as(registry, facts)) or plain.startswith(_API)
     if not host or is_registry or any(part in plain for part in _SIGN_IN):
         return None
     return _blocked(host, f"the runtime says: {said}")
+
+
+def _is_named(config: Config) -> bool:
+    """Whether the configuration says which registry is asked, so that every other host is another one."""
+    return config.registry.host != Config().registry.host
 
 
 def _blob_host(facts: Facts) -> Finding | None:

@@ -55,8 +55,21 @@ def pod_security(facts: Facts, config: Config) -> Finding:
     by_object: dict[str, list[Try]] = {}
     for each in ours:
         by_object.setdefault(each.object, []).append(each)
+    if not installed and (doubt := _undemanding(ours)):
+        by_object = {name: sent for name, sent in by_object.items() if not all(each.accepted for each in sent)}
+        if not by_object:
+            return unknown(doubt)
     found = worst(_admitted(name, _deciding(sent), facts, config) for name, sent in by_object.items())
     return _in_vain(facts, config) or found if found.verdict is Verdict.PASS else found
+
+
+def _undemanding(sent: list[Try]) -> str:
+    """Why pods that are let in prove nothing of the most demanding one; empty where they do."""
+    if all(each.is_modest for each in sent):
+        return "the node agent's pod, which asks for most, was not tried"
+    if all(each.is_by_administrator for each in sent if not each.is_modest):
+        return "it was tried with an administrator's rights alone, and the account that will run it may have less"
+    return ""
 
 
 def _deciding(sent: list[Try]) -> list[Try]:

@@ -126,13 +126,19 @@ def _works(chosen: Facts, facts: Facts) -> Finding:
         _event(facts, "system_volume_trial"),
     )
     remedy = f"kubectl describe storageclass {name}, and look at the log of its provisioner"
-    if phase not in (None, "Bound") or (phase is None and facts.maybe_flag("system_volume_trial", "pod_ran") is False):
+    ran = facts.maybe_flag("system_volume_trial", "pod_ran")
+    if phase is None and ran is False and facts.maybe_text("system_volume_trial", "event_reason") == _WAITS:
+        return unknown(f"{name}: its claims wait for a pod, and none was started")
+    if phase not in (None, "Bound") or (phase is None and ran is False):
         seen = f"{name}: the claim stayed {phase or 'unbound'} with a pod{reason}"
         return failed(seen, "not-bound", remedy, Who.STORAGE)
     if not facts.flag("system_volume_trial", "pod_ran"):
         return failed(f"{name}: no pod with the claim started{reason}", "not-bound", remedy, Who.STORAGE)
     facts.text("system_volume_trial", "claim_phase_after_pod")
     return passed(f"{name}: a claim was bound with a pod")
+
+
+_WAITS: Final = "WaitForFirstConsumer"
 
 
 def _event(facts: Facts, trial: str) -> str:
@@ -253,7 +259,7 @@ def _not_served(facts: Facts) -> Finding | None:
         )
     if phase in (None, "Bound"):
         return None
-    if reason == "WaitForFirstConsumer" and not trial.maybe_text("writer_scheduled_on"):
+    if reason == _WAITS and not trial.maybe_text("writer_scheduled_on"):
         return unknown("the claim waits for a pod, and the pod was not scheduled")
     said = f"{code} {trial.maybe_text('event_message') or ''}".lower()
     if any(

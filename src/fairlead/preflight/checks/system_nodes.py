@@ -61,6 +61,8 @@ def _shared(facts: Facts, config: Config) -> Finding:
     free = sorted(name for name, node in nodes.items() if _takes_us(node, config))
     if free or not nodes:
         return not_needed(f"{off}: {listed(free)}" if free else off)
+    for node in nodes.values():
+        node.need("labels")  # of nodes of which so little is known, taints say nothing of the cluster
     return replace(_tainted(nodes, config), expected="a node whose taints the product's pods tolerate")
 
 
@@ -141,14 +143,18 @@ def _is_ours(node: Facts, config: Config) -> bool:
     """By the configured label, or one of ours or Run:ai's that says so in other words."""
     key, _, value = config.system_nodes.label.partition("=")
     for each in node.maybe_keys("labels"):
-        has = node.maybe_text("labels", each) or ""
+        has = str(node.need("labels", each) or "") if each == key or _is_of_ours(each) else ""
         if (each == key and value in ("", has)) or _says_so(each, has):
             return True
     return False
 
 
+def _is_of_ours(key: str) -> bool:
+    return any(owner in key for owner in _OWNERS)
+
+
 def _says_so(key: str, value: str) -> bool:
-    if not any(owner in key for owner in _OWNERS) or value == "false":
+    if not _is_of_ours(key) or value == "false":
         return False
     return key.rpartition("/")[2].endswith("system") or value == "system"
 
@@ -192,7 +198,7 @@ def _is_full(node: Facts) -> bool:
     if not requested:
         return False
     for resource, wanted in (("cpu", REQUESTED_CPU), ("memory", REQUESTED_MEMORY_BYTES)):
-        if node.number("allocatable", resource) - float(requested.get(resource, 0)) < wanted:
+        if node.number("allocatable", resource) - float(node.or_else(0, "requested", resource)) < wanted:
             return True
     return False
 

@@ -46,6 +46,9 @@ _WORDS: Final = (
 )
 """Kind -> what its messages say, the most telling first."""
 
+_NODE_AGENT: Final = "node-agent"
+_MODEST: Final = ("controller", "scheduler", "binder", "admission", "server", "device")
+"""Words for units whose pods need nothing of the node."""
 _OF_WEBHOOKS: Final = "admission webhook"
 _OWN_SECURITY: Final = ("podsecurity", "pod-security", "pod security")
 """Words of Kubernetes' own levels, which may be kept by a webhook too."""
@@ -70,7 +73,7 @@ class Try:
     @property
     def is_pod(self) -> bool:
         """Whether a pod was sent."""
-        return "pod" in self.object.lower().split()
+        return "pod" in self.object.lower().split() or self.object.lower() == _NODE_AGENT
 
     @property
     def resource(self) -> str:
@@ -82,6 +85,16 @@ class Try:
     def is_by_its_own(self) -> bool:
         """Whether the rights of the account that will run it counted: an administrator may use what that one may not."""
         return "service account" in self.by.lower()
+
+    @property
+    def is_by_administrator(self) -> bool:
+        """Whether somebody's rights counted who may do more than the account that will run it."""
+        return "admin" in self.by.lower() and not self.is_by_its_own
+
+    @property
+    def is_modest(self) -> bool:
+        """Whether it is a pod of ours that asks for less than the node agent's does."""
+        return self.is_pod and any(unit in self.object.lower() for unit in _MODEST)
 
     @property
     def is_of_project(self) -> bool:

@@ -63,7 +63,7 @@ psa.namespace_labels.<key> | word=no such label | pod-security labels that our n
 dry_run[].object | name | what was sent, such as `node-agent pod`, `project pod`, `ClusterRole fairlead` | A: create with dryRun=All
 dry_run[].namespace | namespace=the cluster | where; empty for the cluster | A: the same
 dry_run[].labels.<key> | word=no such label | pod-security labels of that namespace during the try | A: get the namespace
-dry_run[].as | message | as whom, such as `its service account` | A: impersonation, or ours
+dry_run[].as | message=our account | as whom, such as `its service account` | A: impersonation, or ours
 dry_run[].http_status | number | the answer | A: the same
 dry_run[].message_mentions | message | its message | A: the same
 webhooks[].name | name | an admission webhook | A: webhook configurations

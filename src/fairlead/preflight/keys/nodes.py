@@ -11,7 +11,7 @@ nodes[].os | word=linux | linux or windows | A: nodeInfo.operatingSystem
 nodes[].os_image | message | distribution | A: nodeInfo.osImage
 nodes[].kernel | word | kernel release | A: nodeInfo.kernelVersion
 nodes[].arch | word | amd64, arm64 ... | A: nodeInfo.architecture
-nodes[].kubelet | word | version of the kubelet | A: nodeInfo.kubeletVersion
+nodes[].kubelet | word=not compared | version of the kubelet | A: nodeInfo.kubeletVersion
 nodes[].runtime | word | NAME://VERSION of the container runtime | A: nodeInfo.containerRuntimeVersion
 nodes[].labels.<key> | label=no such label | its labels | A: nodes
 nodes[].taints[].key | name=no taints | a taint | A: nodes
