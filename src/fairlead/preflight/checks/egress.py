@@ -23,6 +23,7 @@ from fairlead.preflight.check import (
     warned,
     worst,
 )
+from fairlead.preflight.checks.registry import FOLLOWED, blocked_layers
 from fairlead.preflight.checks.ways import (
     INSTALLATION,
     RUN_TIME,
@@ -298,12 +299,9 @@ def _content(found: Facts) -> Finding | None:
 
 def _of_registry(found: Facts, facts: Facts, proxied: bool) -> Finding:
     follow = facts.maybe_text("registry", "blob", "follow")
-    if follow not in (None, "ok"):
-        host = facts.maybe_text("registry", "blob", "location_host") or "another host"
-        seen = f"it answers, and sends layers from {host}, which is blocked ({follow})"
-        where = host if ":" in host else f"{host}:443"
-        return failed(seen, "blob-host", f"Ask for: from the nodes to {where} TCP, for layers of images", Who.NETWORK)
-    if follow == "ok" and _status(found, proxied) is None:
+    if follow is not None and follow not in FOLLOWED:
+        return blocked_layers(facts.maybe_text("registry", "blob", "location_host") or "", follow)
+    if follow in FOLLOWED and _status(found, proxied) is None:
         return passed("a layer was fetched")
     return _of_third_party(found, facts, proxied)
 

@@ -393,6 +393,8 @@ def _count(node: Facts) -> Finding:
         return passed(f"{_by_which(node)}; a pod that asked for {asked:g} saw {seen:g}")
     if seen < asked:
         less = f"kubectl logs of the device plug-in's pod on {node.text('name')}, and nvidia-smi -L there, say which are missing"
+        if not seen:
+            less = f"{_configure(node.maybe_text('runtime') or 'the runtime', node.text('name'))}, with --set-as-default; or {less}"
         return failed(f"a pod that asked for {asked:g} GPU saw {seen:g}", "isolation", less)
     remedy = f"On {node.text('name')}: set accept-nvidia-visible-devices-envvar-when-unprivileged=false in the container toolkit"
     return failed(f"a pod that asked for {asked:g} GPU saw {seen:g}", "isolation", remedy)

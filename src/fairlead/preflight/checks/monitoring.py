@@ -91,11 +91,7 @@ def _answered(facts: Facts, config: Config) -> Finding:
     if status in (401, 403):
         return _refused(int(status), with_token is not None, facts)
     if status is not None and status >= 300:
-        return failed(
-            f"the query was answered with {status:g}",
-            "unreachable",
-            "Correct prometheus.url: /api/v1/query has to be below it",
-        )
+        return failed(f"the query was answered with {status:g}", "unreachable", _other_than_yes(int(status)))
     if facts.maybe_flag("prometheus", "query_ok") is False:
         return failed("the query was not answered with success", "unreachable", "Correct prometheus.url", Who.YOU)
     if status is None:
@@ -105,6 +101,17 @@ def _answered(facts: Facts, config: Config) -> Finding:
             "it answers, and has no series of `up`", "no-series", "Let it scrape, or name the Prometheus that does"
         )
     return passed(f"it answers with {facts.number('prometheus', 'up_series'):g} series")
+
+
+def _other_than_yes(status: int) -> str:
+    """What to do about a query that was not answered with its result."""
+    if status == 400:
+        return "Set prometheus.url to the port that answers for all namespaces: this one wants one in each query (of OpenShift: 9091)"
+    if status < 400:
+        return "Set prometheus.url to the address behind the sign-in page that this one leads to"
+    if status >= 500:
+        return "Look at the log of that Prometheus, and of what stands before it"
+    return "Correct prometheus.url: /api/v1/query has to be below it"
 
 
 def _refused(status: int, with_token: bool, facts: Facts) -> Finding:

@@ -116,7 +116,7 @@ def inbound(facts: Facts, config: Config) -> Finding:
 
 
 _FULL_SECONDS: Final = 70
-_TAKEN: Final = ("accepted", "ok", "valid")
+_TAKEN: Final = ("accepted", "ok", "valid", "good", "authenticated", "issued")
 """Words for a secret that is taken."""
 
 

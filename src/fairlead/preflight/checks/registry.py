@@ -93,9 +93,15 @@ def _pulled(name: str, facts: Facts, config: Config) -> Finding:
     if (blocked := _sent_to(said, facts, config) or _blob_host(facts)) and _is_of_layers(cause, facts):
         return blocked
     remedy, who = _remedy(cause, name, facts, config)
+    if cause == "tls" and _OF_ANOTHER_NAME in said:
+        remedy = "Write the name that its certificate is for in registry.host, or ask for a certificate that has this one too"
     if cause == "rate":
         return warned(f"the limit of pulls is used up: {said}", cause, remedy, who)
     return failed(f"the runtime says: {said}", cause, remedy, who)
+
+
+_OF_ANOTHER_NAME: Final = "certificate is valid for"
+"""What is said of a certificate that is trusted and names another host."""
 
 
 def cause_of(said: str) -> str:
@@ -116,6 +122,8 @@ def _is_of_layers(cause: str, facts: Facts) -> bool:
     return cause in _OF_THE_WAY or (cause == "auth" and is_let_in) or (cause == "tls" and follow.startswith("tls"))
 
 
+FOLLOWED: Final = ("ok", "200")
+"""What is told of layers that were fetched where the registry sends to."""
 _FOUND: Final = 200
 _OF_THE_WAY: Final = ("dns", "tcp", "proxy", "other")
 """Causes that a layer's own host may have, too."""
@@ -136,7 +144,7 @@ def _sent_to(said: str, facts: Facts, config: Config) -> Finding | None:
     is_registry = host in (registry, known_as(registry, facts)) or plain.startswith(_API)
     if not host or is_registry or any(part in plain for part in _SIGN_IN):
         return None
-    return _blocked(host, f"the runtime says: {said}")
+    return blocked_layers(host, f"the runtime says: {said}")
 
 
 def _is_named(config: Config) -> bool:
@@ -147,15 +155,27 @@ def _is_named(config: Config) -> bool:
 def _blob_host(facts: Facts) -> Finding | None:
     """Layers come from another host than the one that was asked, and that is blocked."""
     follow, host = facts.maybe_text("registry", "blob", "follow"), facts.maybe_text("registry", "blob", "location_host")
-    if follow in (None, "ok"):
+    if follow in (None, *FOLLOWED):
         return None
-    return _blocked(host or "", follow)
+    return blocked_layers(host or "", follow)
 
 
-def _blocked(host: str, how: str) -> Finding:
-    seen = f"the registry answers, and sends layers from {host or 'another host'}, which is blocked ({how})"
+def blocked_layers(host: str, how: str) -> Finding:
+    """Layers come from a host that is not reached, or that does not give them; `how`: what was seen of that."""
     where = "that host" if not host else host if ":" in host else f"{host}:443"
-    return failed(seen, "blob-host", f"Ask for: from the nodes to {where} TCP, for layers of images", Who.NETWORK)
+    state, remedy = "is blocked", f"Ask for: from the nodes to {where} TCP, for layers of images"
+    if how.isdigit():
+        state, remedy = (
+            "does not give them",
+            f"Ask for: from the nodes to {where}, through what refuses it there, for layers of images",
+        )
+    elif any(word in how.lower() for word in ("x509", "certificate")):
+        state, remedy = (
+            "is not trusted",
+            f"Give the authority of {where} to the nodes' runtimes, and set ca_bundle to it",
+        )
+    seen = f"the registry answers, and sends layers from {host or 'another host'}, which {state} ({how})"
+    return failed(seen, "blob-host", remedy, Who.NETWORK)
 
 
 def _by_http(facts: Facts, config: Config) -> Finding | None:
@@ -166,10 +186,21 @@ def _by_http(facts: Facts, config: Config) -> Finding | None:
     if not cause:
         return None
     remedy, who = _remedy(cause, "the nodes", facts, config)
-    seen = f"{image_home(config)}: {cause}"
+    seen = f"{image_home(config)}: {_SAID.get(cause, cause)}"
     return warned(seen, cause, remedy, who) if cause == "rate" else failed(seen, cause, remedy, who)
 
 
+_SAID: Final = {
+    "auth": "it wants a sign-in, or refuses ours",
+    "not-found": "it has no such image",
+    "dns": "its name is not resolved",
+    "tcp": "it does not answer",
+    "timeout": "it does not answer in time",
+    "tls": "its certificate is not trusted",
+    "scheme": "it speaks http where https is asked, or the reverse",
+    "proxy": "the proxy before it does not let us through",
+    "rate": "the limit of pulls is used up",
+}
 _OF_SIGN_IN: Final = ("dns", "tcp", "tls", "proxy", "timeout")
 """Classes of what went wrong on the way to who signs in; any other word for it is a refusal."""
 
@@ -183,7 +214,7 @@ def _by_status(facts: Facts) -> str:
     token = facts.maybe_text("registry", "token")
     if token in _OF_SIGN_IN:
         return token
-    if token not in (None, "ok", "not_needed") or status in (401, 403):
+    if token not in (None, "ok", "not_needed", "issued", "granted") or status in (401, 403):
         return "auth"
     return {404: "not-found", 429: "rate"}.get(int(status or 0), "")
 

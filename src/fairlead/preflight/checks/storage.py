@@ -285,14 +285,14 @@ def _read(name: str, facts: Facts) -> Finding:
     if (error := trial.maybe_text("mount_failed_on", name)) is not None:
         return _mount_failed(name, error, facts)
     seen = trial.maybe_text("read_on", name)
-    if seen == "same_content":
+    if seen in ("same_content", "ok", "same"):
         return _wrote_back(name, trial)
     if _plugin_is_missing(name, facts):
         return _no_plugin(name, facts)
     if trial.left_out("read_on") and trial.maybe_keys("mount_failed_on"):
         return unknown(f"nothing was written to read: {listed(trial.maybe_keys('mount_failed_on'))} cannot mount it")
     seen = trial.text("read_on", name)
-    if seen == "denied" or "permission denied" in seen.lower():
+    if seen == "denied" or "permission denied" in seen.lower().replace("_", " "):
         return failed("a user who is not root may not read", "root-squash", _SQUASH, Who.STORAGE)
     if seen in ("other_content", "missing"):
         return failed(
