@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from random import Random
 
 import pytest
+from tests.kubernetes.processes import until as until_sync
 from tests.parts.build import Unavailable
 from tests.parts.cluster.cluster import Cluster, cluster
 from tests.realcluster.pods import until
@@ -46,6 +47,16 @@ def installed(real_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -
         except Unavailable as reason:
             pytest.skip(str(reason))
         yield found
+
+
+@pytest.fixture
+def no_work_left(installed: Installed) -> Iterator[None]:
+    """What a test that fails leaves of its work in the project goes: the next one counts all that is there."""
+    yield
+    left = [each["name"] for each in installed.product.json("list", "-p", "team")]
+    if left:
+        installed.product.run("delete", *left, "-p", "team")
+        until_sync(lambda: not installed.objects("pods", "runai-team"))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.realcluster.product import Installed
 
 from fairlead.wire.polling import PUSH_PATH
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.usefixtures("no_work_left")]
 
 CREDENTIALS = "ann:right-horse"
 SERVES = "mkdir /tmp/w && echo served > /tmp/w/index.html; echo begun; exec httpd -f -p 8080 -h /tmp/w"

@@ -14,7 +14,7 @@ from tests.kubernetes.processes import until
 from tests.parts.cluster.images import BUSYBOX
 from tests.realcluster.product import CONNECTED, Installed
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.usefixtures("no_work_left")]
 
 AWAY_SECONDS = float(os.environ.get("FAIRLEAD_AWAY_SECONDS") or 20)
 NAMESPACE = "runai-team"

@@ -248,6 +248,27 @@ async def test_a_channel_whose_socket_breaks_ends_for_the_caller_with_words(brok
         await pumping
 
 
+async def test_what_a_command_said_last_arrives_though_its_end_of_input_came_too_late_for_it() -> None:
+    channel = Channels().open("c1")
+    channel.dialled.set()
+    await channel.to_agent.put(b"")
+    said, gone = [b"served", b"\x01exit:0"], asyncio.Event()
+
+    async def send(_: bytes) -> None:
+        gone.set()
+        raise OSError("gone")
+
+    async def receive() -> bytes | None:
+        await gone.wait()
+        await asyncio.sleep(0)
+        return said.pop(0) if said else None
+
+    pumping = asyncio.create_task(pump(channel, receive, send))
+    async with asyncio.timeout(5):
+        assert [m async for m in channel.messages()] == [b"served", b"\x01exit:0"]
+    await pumping
+
+
 async def test_a_log_travels_through_a_channel_that_opens_once(plane: Plane) -> None:
     project = await _project(plane)
     made = await _submit(plane, project)

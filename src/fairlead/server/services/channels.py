@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from fairlead.runtime.errors import Denied, Unreachable
 
 _DIAL_SECONDS = 10.0
+_LAST_WORDS_SECONDS = 2.0
 _BUFFER = 256
 """Messages held before the faster side has to wait."""
 
@@ -113,9 +114,9 @@ async def pump(
     Raises: an ExceptionGroup of what `receive` or `send` raised; the caller has a ChannelFailed then.
     """
     async with asyncio.TaskGroup() as group:
-        down = group.create_task(_or_tell(channel, _to_agent(channel, send)), name="channel-to-agent")
-        ended = group.create_task(channel.closed.wait(), name="channel-closed")
         up = group.create_task(_or_tell(channel, _to_caller(channel, receive)), name="channel-to-caller")
+        down = group.create_task(_or_tell(channel, _to_agent(channel, send, up)), name="channel-to-agent")
+        ended = group.create_task(channel.closed.wait(), name="channel-closed")
         await asyncio.wait({ended, up}, return_when=asyncio.FIRST_COMPLETED)
         for task in (down, ended, up):
             task.cancel()
@@ -143,6 +144,13 @@ async def _to_caller(channel: Channel, receive: Callable[[], Awaitable[bytes | N
     await channel.to_caller.put(None)
 
 
-async def _to_agent(channel: Channel, send: Callable[[bytes], Awaitable[None]]) -> None:
+async def _to_agent(channel: Channel, send: Callable[[bytes], Awaitable[None]], up: asyncio.Task[None]) -> None:
+    """`up`: the other direction. An agent that takes no more may have ended well: what it said last is still to be read."""
     while (message := await channel.to_agent.get()) is not None:
-        await send(message)
+        try:
+            await send(message)
+        except Exception:
+            await asyncio.wait({up}, timeout=_LAST_WORDS_SECONDS)
+            if up.done():
+                return
+            raise
