@@ -272,7 +272,7 @@ def kube_state_metrics(facts: Facts, config: Config) -> Finding:
         )
     if not facts.number("metrics", "kube_pod_container_resource_requests"):
         return warned("only names of before version 2", "old-names", "Upgrade kube-state-metrics to 2.0 or newer")
-    if not facts.number("metrics", "kube_node_status_allocatable"):
+    if not facts.or_else(1, "metrics", "kube_node_status_allocatable"):
         return warned(
             "kube_node_status_allocatable is missing", "cut", "Let its allow-list take in kube_node_status_allocatable"
         )

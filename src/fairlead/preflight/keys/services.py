@@ -20,7 +20,7 @@ prometheus.selectors[].match_expressions[] | label=none | other conditions on th
 prometheus.selectors[].selects_namespace | flag | it looks into the namespace of our ServiceMonitors | A: spec.serviceMonitorNamespaceSelector
 metrics.kube_pod_container_resource_requests | number | series of this name | Q: count
 metrics.kube_pod_container_resource_requests_cpu_cores | number | series of the name before version 2 | Q: count
-metrics.kube_node_status_allocatable | number | series of this name | Q: count
+metrics.kube_node_status_allocatable | number=not judged | series of this name | Q: count
 metrics.kube_state_metrics_build_info_version | word | version of kube-state-metrics | Q
 metrics.kube_state_metrics_duplicates | flag=false | one object comes from two targets that are not shards | Q: count by object
 metrics.newest_sample_age_seconds | number | age of the newest sample of these | Q: time() - timestamp()
