@@ -26,8 +26,8 @@ cluster: $(DEV) $(PAGES) ## start a real Kubernetes cluster on this machine (roo
 cluster-down: $(DEV) ## stop what `make cluster` started, and remove it
 	@$(BIN)/python -m tests.parts.cluster down
 
-WORKERS ?= 2
-test: ## run every test that can run on this machine (WORKERS=2 side by side: many wait more than they work)
+WORKERS ?= 4
+test: ## run every test that can run on this machine (WORKERS=4 side by side: many wait more than they work)
 	@$(MAKE) -s --no-print-directory -j2 $(DEV) $(PAGES)
 	@$(BIN)/python -m tests.parts.install
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder

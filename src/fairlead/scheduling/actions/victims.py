@@ -44,7 +44,7 @@ class Victims:
         line.next_leaf()
         if changed is not None:
             self._front.update((q, best) for q, best in line.best.items() if q not in changed)
-        found = line.chunks(lambda one: is_protected(state, one, group, action))
+        found = line.chunks(_nobody if self._is_anybody else lambda one: is_protected(state, one, group, action))
         most = state.policy.max_moves
         yield from found if action != Action.CONSOLIDATE or most < 0 else _first_groups(found, most)
 
@@ -167,6 +167,10 @@ class Victims:
                     total[before] -= amounts
                 if after >= 0:
                     total[after] += amounts
+
+
+def _nobody(_: int) -> bool:
+    return False
 
 
 def _first_groups(chunks: Iterator[Chunk], most: int) -> Iterator[Chunk]:

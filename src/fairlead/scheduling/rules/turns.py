@@ -87,8 +87,12 @@ class Victim:
         self._first, last = ledger.leaf_offset[group], ledger.leaf_offset[group + 1]
         self.leaves: list[list[int]] = [[] for _ in range(last - self._first)]
         self._minimum = ledger.leaf_min[self._first : last]
+        is_active = ledger.is_active
+        if len(self.leaves) == 1:
+            self.leaves[0] = [pod for pod in group_pods(ledger, group) if is_active(pod)]
+            return
         for pod in group_pods(ledger, group):
-            if ledger.is_active(pod):
+            if is_active(pod):
                 self.leaves[ledger.leaf_of[pod] - self._first].append(pod)
 
     def pods(self) -> list[int]:
