@@ -122,7 +122,9 @@ def _run(given: Mapping[str, Any]) -> int:
     show(as_document(report), given["output"], lambda: print_report(report, given["earlier"]), names=names)
     bad = [each.check.code for each in report.results if each.counts is Verdict.FAIL]
     if 0 < len(bad) < len(names):
-        click.echo(f"\nOnce mended, these alone, which is quicker: --only {','.join(bad)}", err=True)
+        click.echo(
+            f"\nOnce mended, these alone, which is quicker, and then all once more: --only {','.join(bad)}", err=True
+        )
     open_ = [each.check.code for each in report.results if each.counts is Verdict.UNKNOWN]
     if open_ and not bad:
         click.echo(

@@ -99,7 +99,9 @@ async def _install(what: Installation, values: Mapping[str, Any], tell: Tell, *,
             return "it runs in shadow mode and binds nothing, so no workload was tried"
         tell("Proving it with a workload ...")
         image = _image(effective, after, what.namespace)
-        return await Verifier(api, image, effective["schedulerNames"][0], tell, _VERIFY_SECONDS).verify()
+        is_ours = not effective["projects"]["createNamespaces"]
+        scheduler = effective["schedulerNames"][0]
+        return await Verifier(api, image, scheduler, tell, _VERIFY_SECONDS, makes_namespace=is_ours).verify()
 
 
 async def _spread(api: Api, secret: str, namespace: str, values: Mapping[str, Any]) -> None:

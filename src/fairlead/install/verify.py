@@ -10,17 +10,19 @@ from msgspec import Struct
 
 from fairlead.install.units import trouble_of
 from fairlead.kube.errors import AlreadyExists
-from fairlead.objects.fields import GPU_RESOURCE
+from fairlead.objects.fields import GPU_RESOURCE, PROJECT, QUEUE, QUEUE_OLD
 from fairlead.preflight.gather.api import Api, path_of
 from fairlead.preflight.gather.made import not_copied
 from fairlead.preflight.gather.trials import last_words
-from fairlead.runtime.errors import FairleadError, NotFound
+from fairlead.runtime.errors import Denied, FairleadError, NotFound
 
 Document = Mapping[str, Any]
 
 NAME: Final = "fairlead-verify"
 NAMESPACE: Final = f"runai-{NAME}"
 _OURS: Final = "fairlead.dev/v1alpha1"
+_GPU, _PLAIN = "gpu", "plain"
+"""Names of its pods."""
 _POLL: Final = 1.0
 _POD_SECONDS: Final = 600
 _SMALL: Final = {"cpu": "20m", "memory": "96Mi"}
@@ -39,8 +41,18 @@ class Verifier:
     """Proves it once. `scheduler`: the name by which pods ask for it."""
 
     def __init__(
-        self, api: Api, image: VerifyImage, scheduler: str, tell: Callable[[str], None], seconds: float
+        self,
+        api: Api,
+        image: VerifyImage,
+        scheduler: str,
+        tell: Callable[[str], None],
+        seconds: float,
+        *,
+        makes_namespace: bool = False,
     ) -> None:
+        """`makes_namespace`: the controllers make none, so its own is made here, by whoever installs, if that may be."""
+        self._makes_namespace = makes_namespace
+        self._has_made = False
         self._api = api
         self._image = image
         self._scheduler = scheduler
@@ -59,13 +71,13 @@ class Verifier:
         """What was seen, as a sentence. Raises: FairleadError where the workload did not run."""
         async with self._project():
             if await self._has_gpus():
-                pod, why = await self._ended("gpu", {GPU_RESOURCE: "1"})
+                pod, why = await self._ended(_GPU, {GPU_RESOURCE: "1"})
                 if pod is not None and _ran(pod):
                     return f"a workload ran on one GPU of {_node(pod)}" + _of_device(last_words(pod))
                 if pod is None or not _is_waiting(pod):
                     raise self._failed("with one GPU", why)
                 self._tell(f"No GPU is free for a workload ({why}): one without is tried.")
-            pod, why = await self._ended("plain", {})
+            pod, why = await self._ended(_PLAIN, {})
             if pod is None or not _ran(pod):
                 raise self._failed("without GPUs", why)
             return f"a workload ran on {_node(pod)}, without a GPU"
@@ -86,6 +98,8 @@ class Verifier:
                 body = {"apiVersion": _OURS, "kind": kind, "metadata": {"name": NAME}, "spec": spec}
                 with contextlib.suppress(AlreadyExists):
                     await self._api.call("POST", path_of(_OURS, plural), body)
+            if self._makes_namespace:
+                await self._make_namespace()
             await self._until_ready()
             for secret in self._image.secrets:
                 await not_copied(self._api, secret, self._image.namespace, NAMESPACE)
@@ -93,11 +107,22 @@ class Verifier:
         finally:
             await self._take_away()
 
+    async def _make_namespace(self) -> None:
+        """Where an administrator made it, or has to, nothing is done: what is missing is told by the project."""
+        labels = {PROJECT: NAME, QUEUE: NAME, QUEUE_OLD: NAME}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+        with contextlib.suppress(AlreadyExists, Denied):
+            await self._api.call("POST", path_of("v1", "namespaces"), body)
+            self._has_made = True
+
     async def _until_ready(self) -> None:
         end = self._api.clock.monotonic() + self._seconds
-        path = path_of(_OURS, "projects", NAME)
+        path, told = path_of(_OURS, "projects", NAME), ""
         while True:
             status = (await self._api.get(path)).get("status") or {}
+            if (message := status.get("message") or "") and message != told:
+                self._tell(f"Its project waits: {message}")
+                told = message
             with contextlib.suppress(NotFound):
                 await self._api.get(path_of("v1", "serviceaccounts", "default", NAMESPACE))
                 if status.get("phase") == "Ready":
@@ -158,14 +183,15 @@ class Verifier:
         }
 
     async def _take_away(self) -> None:
-        """The project first, else its namespace would be made again."""
-        for path in (
-            path_of(_OURS, "projects", NAME),
-            path_of(_OURS, "departments", NAME),
-            path_of("v1", "namespaces", NAMESPACE),
-        ):
+        """The project first, else its namespace would be made again. A namespace that an administrator made stays, without our pods."""
+        of_project = (path_of(_OURS, "projects", NAME), path_of(_OURS, "departments", NAME))
+        is_theirs = self._makes_namespace and not self._has_made
+        pods = tuple(path_of("v1", "pods", each, NAMESPACE) for each in (_GPU, _PLAIN))
+        for path in (*of_project, *(pods if is_theirs else (path_of("v1", "namespaces", NAMESPACE),))):
             with contextlib.suppress(NotFound):
                 await self._api.call("DELETE", path)
+        if is_theirs:
+            return
         end = self._api.clock.monotonic() + self._seconds
         with contextlib.suppress(NotFound):
             while self._api.clock.monotonic() < end:

@@ -11,7 +11,9 @@ from fairlead.preflight.config import Config
 
 NODE_NAMESPACE: Final = "fairlead-node"
 """Where the agents of nodes run."""
-BESIDE: Final = (NODE_NAMESPACE, "fairlead-reservation")
+RESERVATION_NAMESPACE: Final = "fairlead-reservation"
+"""Where pods hold devices that others share."""
+BESIDE: Final = (NODE_NAMESPACE, RESERVATION_NAMESPACE)
 """Namespaces of the chart besides that of the product."""
 _MIB: Final = 1 << 20
 _COUNTED: Final = ("pods", "count/pods")

@@ -133,6 +133,7 @@ async def test_layers_that_are_kept_elsewhere_are_followed_and_their_host_is_tol
         (b'{"auths": {"r.example:5000": {"auth": "QQ=="}}}', "Basic QQ=="),
         (b'{"auths": {"https://r.example:5000/v1/": {"auth": "QQ=="}}}', "Basic QQ=="),
         (b'{"auths": {"r.example:5000": {}}}', ""),
+        (b'{"auths": {"r.example:5000": {"username": "ann", "password": "horse"}}}', "Basic YW5uOmhvcnNl"),
     ],
 )
 def test_the_pull_secret_s_entry_of_the_host_is_used(secret: bytes, authorization: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, passed, unknown, warned
+from fairlead.preflight.check import ByApi, Check, Finding, Verdict, Who, failed, listed, passed, unknown, warned
 from fairlead.preflight.checks.tries import Refusal, Try, tries
 from fairlead.preflight.config import Config
 from fairlead.preflight.facts import Facts, Missing
@@ -95,7 +95,7 @@ _READ: Final = _words(
 _MADE: Final = _words(
     "namespaces pods persistentvolumeclaims secrets serviceaccounts configmaps services deployments daemonsets jobs roles rolebindings "
     "clusterroles clusterrolebindings networkpolicies poddisruptionbudgets customresourcedefinitions validatingwebhookconfigurations "
-    "mutatingwebhookconfigurations podsecuritypolicies selfsubjectaccessreviews"
+    "mutatingwebhookconfigurations podsecuritypolicies selfsubjectaccessreviews projects departments"
 )
 """Resources that probes and the installation make."""
 _VERBS_READ: Final = frozenset(("get", "list", "watch"))
@@ -110,6 +110,7 @@ def permissions(facts: Facts, config: Config) -> Finding:
     - rbac: rights are refused. A cluster admin can make the installation, or grant them. Where only lists are refused, this is unknown, as
       what they would have told is.
     - escalation: the account may make roles, but not roles with rights that it has not itself (`escalate`, `bind`).
+    - no-namespace: namespaces are made by administrators (create_namespaces: false), and one that the installation needs is not there.
     - dry-run-unsupported: a webhook of somebody else does not take dry runs, so nothing is proven.
 
     Once the product is installed the controllers ask for themselves, every day: whether they still may do what they need.
@@ -118,11 +119,11 @@ def permissions(facts: Facts, config: Config) -> Finding:
         return _own(facts)
     sent = tries(facts)
     refused = [each for each in sent if each.refusal in (Refusal.RBAC, Refusal.ESCALATION)]
-    decided = {each.resource for each in sent if each.accepted} | (
-        set() if config.create_namespaces else {"namespaces"}
-    )
+    decided = frozenset(each.resource for each in sent if each.accepted)
     try:
-        rights = _refused_rights(facts, frozenset(decided))
+        rights = [
+            r for r in _refused_rights(facts, decided) if config.create_namespaces or not r.endswith(" namespaces")
+        ]
     except Missing:
         if not refused:
             raise
@@ -134,6 +135,10 @@ def permissions(facts: Facts, config: Config) -> Finding:
         ]
         cause = Refusal.ESCALATION if any(each.refusal is Refusal.ESCALATION for each in refused) else Refusal.RBAC
         return failed("; ".join(what), cause, _request(refused, rights))
+    lacking = sorted({each.namespace for each in sent if each.status == _NOT_THERE and each.namespace})
+    if lacking and not config.create_namespaces:
+        remedy = "\n".join(f"kubectl create namespace {each}" for each in lacking)
+        return failed(f"create_namespaces is off, and there is no namespace {listed(lacking)}", "no-namespace", remedy)
     if unread:
         return unknown(
             f"may not be read, so that other checks cannot know: {', '.join(unread)}",
@@ -212,18 +217,22 @@ def _is_needed(verb: str, resource: str, decided: frozenset[str]) -> bool:
     """Reviews by kind (`DaemonSet`) instead of the plural of the resource answer no for everything, so they say nothing."""
     if verb in _VERBS_READ:
         return resource in _READ
-    return resource in _MADE and resource not in decided
+    return resource in _MADE and not (verb == "create" and resource in decided)
 
 
 def _request(refused: list[Try], rights: list[str]) -> str:
-    wanted = list(dict.fromkeys(_wanted(each) for each in refused)) + rights
+    verbs: dict[str, list[str]] = {}
+    for right in dict.fromkeys((*map(_wanted, refused), *rights)):
+        verb, _, what = right.partition(" ")
+        verbs.setdefault(what, []).append(verb)
+    wanted = [f"{' and '.join(each)} {what}" for what, each in verbs.items()]
     return f"Ask a cluster admin to run the installation, or to grant: {', '.join(wanted)}"
 
 
 def _wanted(refused: Try) -> str:
     """The right that is missing for that object."""
     if refused.refusal is not Refusal.ESCALATION:
-        return f"create {refused.resource} ({refused.object})" if refused.resource else f"create {refused.object}"
+        return f"create {refused.resource or refused.object}"
     verb = "bind" if "binding" in refused.object.lower() else "escalate"
     return (
         f"{verb} {'clusterroles' if verb == 'bind' else refused.resource} (or all rights that {refused.object} gives)"
@@ -265,7 +274,7 @@ CHECKS: Final = (
         expected="every object of the installation is accepted in a dry run",
         rules="pass: all accepted; fail: an object or a needed right is refused; unknown: dry runs are not possible",
         disables=("install", "upgrade"),
-        causes=(Refusal.RBAC, Refusal.ESCALATION, Refusal.NO_DRY_RUN),
+        causes=(Refusal.RBAC, Refusal.ESCALATION, "no-namespace", Refusal.NO_DRY_RUN),
         judge=permissions,
         by_api=ByApi.FAULTS,
     ),

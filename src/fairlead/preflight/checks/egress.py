@@ -281,7 +281,11 @@ def _request(way: Way, config: Config) -> str:
     hosts = ", ".join(f"{host}:{port}" for each in way.hosts for host, port in (each, *led_to(each[0])))
     source = (config.egress.nodes or way.origin) + (", and browsers" if way.has_browsers else "")
     via = f" via {proxy_of(config)}" if is_proxied(*way.hosts[0], config) else ""
-    return f"Ask for: from {source} to {hosts} TCP{via}, for {way.purpose}"
+    asked = f"Ask for: from {source} to {hosts} TCP{via}, for {way.purpose}"
+    return f"{asked}. {_OR_COPIES}" if way.name == "third-party-images" else asked
+
+
+_OR_COPIES: Final = "Or copy them (fairlead bundle create fetches them) and set registry.mirrors to where they are"
 
 
 def _status(found: Facts, proxied: bool) -> float | None:

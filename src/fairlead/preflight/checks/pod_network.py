@@ -176,8 +176,8 @@ def _resolved(found: Facts, facts: Facts, config: Config) -> Finding:
     inside = found.text("cluster_name")
     if inside != "ok":
         remedy = (
-            "kubectl -n kube-system rollout restart deployment -l k8s-app=kube-dns; where its pods run and answer elsewhere, "
-            "let pods of this node reach them: UDP and TCP 53"
+            "Where pods of other nodes are answered, let those of this one reach the name server: UDP and TCP 53 (its firewall: nft list "
+            "ruleset; network policies); where none is: kubectl -n kube-system rollout restart deployment -l k8s-app=kube-dns"
         )
         return failed(f"a name of the cluster is not resolved: {inside}", "cluster-name", remedy)
     asked = {known_as(host, facts): (host, port) for way in ways(config) for host, port in way.hosts}

@@ -285,7 +285,7 @@ def local_images(facts: Facts, config: Config) -> Finding:
         return by_node(nodes, lambda name: _on_node(name, facts))
     if not config.air_gap and not config.registry.mirrors:
         return not_needed("images are pulled from where they are made")
-    remedy = f"Copy the missing images to {image_home(config)}"
+    remedy = f"Copy the missing images to {image_home(config)}: fairlead bundle create where they can be had, then fairlead bundle load"
     missing = facts.maybe_texts("registry", "mirror_missing")
     lacks = [
         what

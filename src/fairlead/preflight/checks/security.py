@@ -128,7 +128,7 @@ def _refused(name: str, refused: Try, facts: Facts, config: Config) -> Finding:
         return failed(f"the {name} is refused: {said}", "psp", remedy, Who.YOU)
     remedy = " ".join(
         (
-            "kubectl label namespace",
+            "kubectl label --overwrite namespace",
             namespace,
             *(f"pod-security.kubernetes.io/{each}=privileged" for each in ("enforce", "audit", "warn")),
         )

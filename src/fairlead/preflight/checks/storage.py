@@ -84,7 +84,8 @@ def _default(classes: dict[str, Facts], facts: Facts, config: Config) -> Finding
         remedy = (
             f"Set storage.class, or: kubectl annotate storageclass {next(iter(classes))} {_DEFAULTS[0]}=true"
             if classes
-            else "Install a provisioner with a StorageClass, and name it in storage.class"
+            else "Install a provisioner with a StorageClass, and name it in storage.class; or make volumes by hand, of a class whose "
+            "provisioner is kubernetes.io/no-provisioner"
         )
         if config.prometheus.mode == "bundled":
             remedy += ". Prometheus keeps its samples there: without a class, as long as its pod lives; or set prometheus.mode to none"
@@ -304,7 +305,10 @@ def _read(name: str, facts: Facts) -> Finding:
     return failed(f"reading: {seen}", "mount", _ask_kubelet(name), Who.STORAGE)
 
 
-_SQUASH: Final = "Set fsGroup, or give the exported folder to the users' id"
+_SQUASH: Final = (
+    "Let the users' id in, which was tried as 1000: chown 1000 the folder that is exported, or open it to their group; or set fsGroup, "
+    "where the volume's driver follows it"
+)
 _ONLY_ROOT: Final = warned("only root can write", "root-squash", _SQUASH, Who.STORAGE)
 
 

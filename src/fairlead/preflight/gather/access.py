@@ -19,12 +19,22 @@ _RIGHTS: Final = (
     ("create", "", "persistentvolumeclaims", "ours"),
     ("create", "", "secrets", "ours"),
     ("create", "rbac.authorization.k8s.io", "clusterroles", ""),
+    ("patch", "rbac.authorization.k8s.io", "clusterroles", ""),
+    ("delete", "rbac.authorization.k8s.io", "clusterroles", ""),
     ("create", "rbac.authorization.k8s.io", "clusterrolebindings", ""),
+    ("patch", "rbac.authorization.k8s.io", "clusterrolebindings", ""),
+    ("delete", "rbac.authorization.k8s.io", "clusterrolebindings", ""),
     ("create", "apiextensions.k8s.io", "customresourcedefinitions", ""),
     ("create", "admissionregistration.k8s.io", "validatingwebhookconfigurations", ""),
+    ("patch", "admissionregistration.k8s.io", "validatingwebhookconfigurations", ""),
     ("create", "apps", "daemonsets", "ours"),
+    ("delete", "batch", "jobs", "ours"),
+    ("create", "fairlead.dev", "projects", ""),
+    ("delete", "fairlead.dev", "projects", ""),
+    ("create", "fairlead.dev", "departments", ""),
+    ("delete", "fairlead.dev", "departments", ""),
 )
-"""(verb, group, resource, in our namespace): what installing and probing need beyond reading."""
+"""(verb, group, resource, in our namespace): what installing, changing what is installed, proving it and probing need beyond reading."""
 _OF_CONTROLLERS: Final = (
     ("list", "", "nodes", ""),
     ("watch", "", "pods", ""),

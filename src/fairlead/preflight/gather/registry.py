@@ -5,6 +5,7 @@ Source: OCI distribution specification (pull), Docker registry token authenticat
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from typing import Any, Final
@@ -201,9 +202,17 @@ def _basic(pull_secret: bytes, host: str) -> str:
     except (msgspec.DecodeError, AttributeError):
         return ""
     for name, each in auths.items():
-        if registry_in(name) == registry_in(host) and each.get("auth"):
-            return f"Basic {each['auth']}"
+        if registry_in(name) == registry_in(host) and (encoded := _encoded(each)):
+            return f"Basic {encoded}"
     return ""
+
+
+def _encoded(entry: Facts) -> str:
+    """User and password as HTTP wants them: as they are kept, or made of the two, which kubelets take as well."""
+    if "auth" in entry:
+        return str(entry["auth"])
+    user, password = entry.get("username", ""), entry.get("password", "")
+    return base64.b64encode(f"{user}:{password}".encode()).decode() if user or password else ""
 
 
 def _platform(each: Facts) -> str:

@@ -147,7 +147,7 @@ class Run:
             expires=self._clock.now() + seconds,
             seconds=seconds,
             pull_secret=self._config.registry.pull_secret or "",
-            pulls=not self._config.registry.local_images and not self._config.air_gap,
+            pulls=pulls(self._config),
         )
         asked = on_nodes.Asked(config=self._config, ca=self._ca, codes=self._options.codes)
         try:
@@ -174,6 +174,11 @@ class Run:
         with contextlib.suppress(OSError, UnicodeDecodeError):
             return authorities_in(self._config.ca_bundle)
         return ""
+
+
+def pulls(config: Config) -> bool:
+    """Whether nodes get the images from a registry: without a way out, only where there is one of one's own."""
+    return not config.registry.local_images and not (config.air_gap and config.registry.host == Config().registry.host)
 
 
 def missing_images(nodes: Sequence[Document], images: Sequence[str]) -> Document:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from fairlead.preflight.footprint import NODE_NAMESPACE
+from fairlead.preflight.footprint import NODE_NAMESPACE, RESERVATION_NAMESPACE
 from fairlead.preflight.gather import pods
 from fairlead.preflight.gather.api import path_of
 from fairlead.preflight.gather.pods import Place
@@ -24,6 +24,8 @@ _RULES: Final = (
     ("", ["pods/binding", "pods/eviction", "pods/exec", "pods/portforward"], ["create"]),
     ("", ["nodes", "services", "persistentvolumeclaims", "persistentvolumes"], ["get", "list", "watch"]),
     ("", ["namespaces", "secrets"], ["get", "list", "watch", "create", "patch"]),
+    ("fairlead.dev", ["nodereports", "projects", "trainings"], ["get", "list", "watch", "create", "patch", "delete"]),
+    ("scheduling.run.ai", ["queues", "podgroups"], ["get", "list", "watch", "create", "patch", "delete"]),
     ("rbac.authorization.k8s.io", ["rolebindings"], ["get", "list", "watch", "create", "patch"]),
 )
 
@@ -41,13 +43,17 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 
 def samples(place: Place, product: str, agents: str) -> list[Sample]:
-    """What is sent. `product`: its namespace; `agents`: a namespace labelled for the node agent, or the agents' own as it is."""
+    """What is sent. `product`: its namespace; `agents`: a namespace labelled for the node agent, or the agents' own as it is: then
+    administrators make namespaces, and an object goes into the other one too that they have to have made.
+    """
+    beside = [_of_reservations(place)] if agents == NODE_NAMESPACE else []
     confined = _labels(pods.namespace(place))
     open_ = {} if agents == NODE_NAMESPACE else _labels(pods.namespace(place, "privileged"))
     project = pods.probe(place, "", 0)
     del project["spec"]["nodeName"]
     agent = _agent(place, agents)
     return [
+        *beside,
         _sample("project pod", "v1", "pods", project, product, confined),
         _sample("node-agent pod", "v1", "pods", agent, NODE_NAMESPACE, open_),
         _sample("ClusterRole fairlead", _RBAC, "clusterroles", _role(place)),
@@ -95,6 +101,12 @@ def _name(place: Place) -> str:
 def _role(place: Place) -> Document:
     rules = [{"apiGroups": [group], "resources": resources, "verbs": verbs} for group, resources, verbs in _RULES]
     return {"metadata": {"name": _name(place)}, "rules": rules}
+
+
+def _of_reservations(place: Place) -> Sample:
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "patch"]}]
+    body = {"metadata": {"name": _name(place), "namespace": RESERVATION_NAMESPACE}, "rules": rules}
+    return _sample("Role fairlead-node", _RBAC, "roles", body, RESERVATION_NAMESPACE)
 
 
 def _definition(place: Place) -> Document:
