@@ -293,11 +293,12 @@ def test_agents_are_tried_in_the_namespace_that_administrators_made(server: ApiS
         return asyncio.run(_dry_runs(config, theirs))
 
     absent = judged(BY_CODE["permissions"], asyncio.run(_dry_runs(config, theirs)), theirs)
-    assert (absent.verdict, absent.remedy) == (Verdict.UNKNOWN, "kubectl create namespace fairlead-node"), absent
+    made = "kubectl create namespace fairlead-node\nkubectl create namespace fairlead-reservation"
+    assert (absent.verdict, absent.cause, absent.remedy) == (Verdict.FAIL, "no-namespace", made), absent
     try:
         refused = judged(BY_CODE["pod-security"], labelled("baseline"), theirs)
         assert (refused.verdict, refused.cause) == (Verdict.FAIL, "psa"), refused
-        assert "kubectl label namespace fairlead-node pod-security" in refused.remedy
+        assert "kubectl label --overwrite namespace fairlead-node pod-security" in refused.remedy
         let_in = judged(BY_CODE["pod-security"], labelled("privileged"), theirs)
         assert let_in.verdict is Verdict.PASS, let_in
     finally:
