@@ -54,13 +54,16 @@ class Guarded:
         return await self.client.create(kinds.POD, Pod(metadata=meta, spec=spec), namespace or self.namespace)
 
 
+PODS = ["pods", "pods/ephemeralcontainers"]
+
+
 def configuration(kind: str, path: str, policy: str, port: int) -> JsonObject:
     """A webhook configuration that calls the test's own server by address."""
     hook: dict[str, Any] = {
         "name": f"{path}.fairlead.dev",
         "clientConfig": {"url": f"https://127.0.0.1:{port}/{path}"},
         "rules": [
-            {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]},
+            {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": PODS},
             {
                 "apiGroups": [""],
                 "apiVersions": ["v1"],
@@ -155,10 +158,32 @@ async def _is_guarded(found: Guarded) -> bool:
     return False
 
 
+async def _runtime_class(client: Client) -> None:
+    """The one that pods with GPUs are given here."""
+    classes = foreign("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses")
+    nvidia: JsonObject = {"metadata": {"name": "nvidia"}, "handler": "nvidia"}
+    with contextlib.suppress(AlreadyExists):
+        await client.create(classes, {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", **nvidia})
+
+
 async def test_pods_get_the_queue_of_their_project_and_no_devices_they_did_not_ask_for(guarded: Guarded) -> None:
     made = await guarded.pod("plain", **{fields.QUEUE: "somebody-elses"})
     assert made.metadata.labels[fields.QUEUE] == guarded.project
     assert [(e.name, e.value) for e in made.spec.containers[0].env] == [("NVIDIA_VISIBLE_DEVICES", "void")]
+
+
+async def test_a_pod_keeps_what_it_asked_for_and_who_looks_at_it_sees_no_device(guarded: Guarded) -> None:
+    await _runtime_class(guarded.client)
+    await guarded.pod("shares", {fields.GPU_FRACTION: "0.5"})
+    for changed in ("0.1", None):
+        with pytest.raises(Denied, match="gpu-fraction cannot be changed once a pod is made"):
+            body: JsonObject = {"metadata": {"annotations": {fields.GPU_FRACTION: changed}}}
+            await guarded.client.patch(kinds.POD, "shares", body, guarded.namespace)
+    looks: JsonObject = {"name": "looks", "image": "x", "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]}
+    body = {"spec": {"ephemeralContainers": [looks]}}
+    made = await guarded.client.patch(kinds.POD, "shares/ephemeralcontainers", body, guarded.namespace)
+    (beside,) = made.spec.ephemeral_containers
+    assert [(each.name, each.value) for each in beside.env] == [("NVIDIA_VISIBLE_DEVICES", "void")]
 
 
 async def test_a_refusal_names_the_field_and_the_remedy(guarded: Guarded) -> None:
@@ -171,10 +196,7 @@ async def test_a_refusal_names_the_field_and_the_remedy(guarded: Guarded) -> Non
 
 
 async def test_a_pod_with_a_gpu_gets_the_runtime_class_and_no_other_does(guarded: Guarded) -> None:
-    classes = foreign("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses")
-    nvidia: JsonObject = {"metadata": {"name": "nvidia"}, "handler": "nvidia"}
-    with contextlib.suppress(AlreadyExists):
-        await guarded.client.create(classes, {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", **nvidia})
+    await _runtime_class(guarded.client)
     assert (await guarded.pod("half", {fields.GPU_FRACTION: "0.5"})).spec.runtime_class_name == "nvidia"
     assert (await guarded.pod("none")).spec.runtime_class_name == ""
 

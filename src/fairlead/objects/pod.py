@@ -194,6 +194,7 @@ class PodSpec(Wire, frozen=True, kw_only=True):
 
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
+    ephemeral_containers: tuple[Container, ...] = ()
     node_name: str = ""
     node_selector: dict[str, str] = field(default_factory=dict)
     affinity: Affinity | None = None

@@ -35,7 +35,19 @@ def amounts(quantities: Mapping[str, Quantity]) -> dict[str, int]:
 
 
 def gpu_of(pod: Pod) -> GpuRequest:
-    """GPUs of a pod: whole by resource, parts by annotation. A malformed annotation asks for nothing; admission refuses it before."""
+    """GPUs of a pod: whole by resource, parts by annotation. A malformed annotation asks for nothing; admission refuses it before.
+
+    A pod that shares devices has what it was given, whatever its annotations say since.
+    """
+    asked, groups = _asked_gpu(pod), groups_of(pod)
+    given = pod.metadata.annotations.get(fields.GPU_PORTION) if groups else None
+    if not given or asked.memory_mib or f"{asked.portion_milli / 1000:.2f}" == given:
+        return asked
+    portion = round(_decimal(given) * 1000)
+    return GpuRequest(devices=len(groups), portion_milli=min(portion, 999)) if portion > 0 else asked
+
+
+def _asked_gpu(pod: Pod) -> GpuRequest:
     notes = pod.metadata.annotations
     devices = count_of(notes.get(fields.GPU_FRACTION_DEVICES), 1)
     portion, memory = _decimal(notes.get(fields.GPU_FRACTION)), count_of(notes.get(fields.GPU_MEMORY), 0)

@@ -129,6 +129,59 @@ def test_containers_without_a_gpu_see_none() -> None:
     }
 
 
+def test_a_container_sees_no_more_however_it_says_so() -> None:
+    both = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}, {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]
+    every = [{"name": "A", "value": "1"}, {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]
+    by_note = {"name": "NVIDIA_VISIBLE_DEVICES", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    containers = [
+        {"name": "twice", "image": "x", "env": both},
+        {"name": "none-asked", "image": "x", "resources": gpus("0"), "env": every},
+        {"name": "whole", "image": "x", "resources": gpus(), "env": every},
+        {"name": "from", "image": "x", "env": [by_note]},
+    ]
+    void = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
+    assert done(pod(labels={"kai.scheduler/queue": "nlp"}, containers=containers)) == {
+        "/spec/containers/0/env": [void],
+        "/spec/containers/1/env/1": void,
+        "/spec/containers/2/env": [{"name": "A", "value": "1"}],
+        "/spec/containers/3/env/0": void,
+    }
+
+
+def test_a_container_that_looks_at_a_pod_sees_no_device() -> None:
+    before = pod(labels={"kai.scheduler/queue": "nlp"}, ephemeralContainers=[{"name": "old", "image": "x"}])
+    every = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]
+    looking = [{"name": "old", "image": "x"}, {"name": "a", "image": "x"}, {"name": "b", "image": "x", "env": every}]
+    after = pod(labels={"kai.scheduler/queue": "nlp"}, ephemeralContainers=looking)
+    void = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
+    changes = completions(Request(pod=after, before=before, is_ours=False, place=HERE))
+    assert {str(change["path"]): change["value"] for change in changes} == {
+        "/spec/ephemeralContainers/1/env": [void],
+        "/spec/ephemeralContainers/2/env/0": void,
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key"),
+    [
+        ({"gpu-fraction": "0.5"}, {"gpu-fraction": "0.1"}, "gpu-fraction"),
+        ({"gpu-fraction": "0.5"}, {}, "gpu-fraction"),
+        ({}, {"gpu-fraction": "0.5"}, "gpu-fraction"),
+        ({"gpu-memory": "2000"}, {"gpu-memory": "20"}, "gpu-memory"),
+        (
+            {"gpu-fraction": "0.5", "gpu-fraction-num-devices": "2"},
+            {"gpu-fraction": "0.5"},
+            "gpu-fraction-num-devices",
+        ),
+    ],
+)
+def test_what_a_pod_asked_for_is_not_changed_once_it_is_made(
+    before: dict[str, str], after: dict[str, str], key: str
+) -> None:
+    assert f"{key} cannot be changed once a pod is made" in said(pod(after), pod(before))
+    assert said(pod(before), pod(before)) == said(pod(after), pod(before), is_ours=True) == ""
+
+
 @pytest.mark.parametrize(
     ("notes", "blind"),
     [

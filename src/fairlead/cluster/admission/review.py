@@ -13,7 +13,7 @@ from fairlead.objects.json import JsonObject
 from fairlead.objects.meta import Wire
 from fairlead.objects.pod import Container, Pod
 from fairlead.workloads import mps
-from fairlead.workloads.gpus import is_gpu, malformed_shares
+from fairlead.workloads.gpus import amounts, is_gpu, malformed_shares
 from fairlead.workloads.shares import VISIBLE, holder_of, is_told, with_devices
 
 _QUEUE_LABELS: Final = (fields.QUEUE, fields.QUEUE_OLD)
@@ -73,12 +73,12 @@ def completions(request: Request) -> tuple[JsonObject, ...]:
     """The changes as JSON Patch operations: the queue of the namespace, and to each container the devices it asked for, none if none.
 
     Where memory is enforced by MPS, the container that shares a device is made its client, unless something is in the way. Containers of
-    a pod that exists cannot be changed: an update that tried would be refused.
+    a pod that exists cannot be changed: an update that tried would be refused; those that are put beside them to look at it see no device.
     """
     pod = request.pod
     labels = {} if request.is_ours else _own_queue(pod, request.place)
     if request.before is not None:
-        return tuple(_labelled(pod, labels))
+        return (*_labelled(pod, labels), *_beside(pod, request.before))
     told = _told(pod, request)
     return (*_labelled(pod, labels), *_run_by(pod, request.runtime_class), *_blinded(pod, told), *_mounted(pod, told))
 
@@ -108,7 +108,8 @@ def refusals(request: Request) -> tuple[str, ...]:
     """Why the pod may not be, each as a sentence; none for a pod that may."""
     if request.is_ours:
         return ()
-    return (*_nodes(request), *_forged(request), *_queues(request), *_groups(request), *_shares(request))
+    of_gpus = (*_shares(request), *_changed_shares(request))
+    return (*_nodes(request), *_forged(request), *_queues(request), *_groups(request), *of_gpus)
 
 
 def _told(pod: Pod, request: Request) -> Pod:
@@ -180,21 +181,43 @@ def _blinded(pod: Pod, told: Pod) -> Iterator[JsonObject]:
         path = f"{at}/env"
         if container.name == with_share and container.env != knowing.env:
             yield {"op": "add", "path": path, "value": msgspec.to_builtins(knowing.env)}
-        elif not _asks_gpu(container) and container.name != with_share:
+        elif _asks_gpu(container):
+            yield from _as_the_node_says(path, container)
+        elif container.name != with_share:
             yield from _void(path, container)
 
 
 def _asks_gpu(container: Container) -> bool:
     asked = {**container.resources.limits, **container.resources.requests}
-    return any(is_gpu(name) for name in asked)
+    return any(is_gpu(name) and number for name, number in amounts(asked).items())
+
+
+def _as_the_node_says(path: str, container: Container) -> Iterator[JsonObject]:
+    """The device plug-in tells the runtime which devices it gave; what a container says itself would count more."""
+    if any(variable.name == VISIBLE for variable in container.env):
+        yield {"op": "add", "path": path, "value": _without(container)}
+
+
+def _without(container: Container) -> list[Any]:
+    return [msgspec.to_builtins(variable) for variable in container.env if variable.name != VISIBLE]
+
+
+def _beside(pod: Pod, before: Pod) -> Iterator[JsonObject]:
+    """Ephemeral containers that are new: they ask for nothing, and images of CUDA show all devices."""
+    there = {each.name for each in before.spec.ephemeral_containers}
+    for at, container in enumerate(pod.spec.ephemeral_containers):
+        if container.name not in there:
+            yield from _void(f"/spec/ephemeralContainers/{at}/env", container)
 
 
 def _void(path: str, container: Container) -> Iterator[JsonObject]:
     entry: JsonObject = {"name": VISIBLE, "value": "void"}
-    at = next((i for i, variable in enumerate(container.env) if variable.name == VISIBLE), None)
-    if at is not None:
-        if container.env[at].value != "void":
-            yield {"op": "replace", "path": f"{path}/{at}", "value": entry}
+    said = [at for at, variable in enumerate(container.env) if variable.name == VISIBLE]
+    if len(said) > 1:
+        yield {"op": "add", "path": path, "value": [*_without(container), entry]}
+    elif said:
+        if msgspec.to_builtins(container.env[said[0]]) != entry:
+            yield {"op": "replace", "path": f"{path}/{said[0]}", "value": entry}
     elif container.env:
         yield {"op": "add", "path": f"{path}/-", "value": entry}
     else:
@@ -246,6 +269,25 @@ def _shares(request: Request) -> Iterator[str]:
     if request.before is None or request.before.metadata.annotations != request.pod.metadata.annotations:
         for problem in malformed_shares(request.pod):
             yield f"It asks for {problem}."
+
+
+def _changed_shares(request: Request) -> Iterator[str]:
+    """What a pod has of devices was counted and given by these when it was made."""
+    if request.before is None:
+        return
+    now, before = request.pod.metadata.annotations, request.before.metadata.annotations
+    for key in _SETTLED:
+        if now.get(key) != before.get(key):
+            yield f"{key} cannot be changed once a pod is made: its part of a GPU was counted and given by it. Make another pod."
+
+
+_SETTLED: Final = (
+    fields.GPU_FRACTION,
+    fields.GPU_MEMORY,
+    fields.GPU_FRACTION_DEVICES,
+    fields.GPU_FRACTION_CONTAINER,
+    fields.MPS,
+)
 
 
 def read_pod(written: object) -> Pod | None:
