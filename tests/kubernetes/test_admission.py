@@ -176,8 +176,8 @@ async def test_a_pod_keeps_what_it_asked_for_and_who_looks_at_it_sees_no_device(
     await _runtime_class(guarded.client)
     await guarded.pod("shares", {fields.GPU_FRACTION: "0.5"})
     for changed in ("0.1", None):
+        body: JsonObject = {"metadata": {"annotations": {fields.GPU_FRACTION: changed}}}
         with pytest.raises(Denied, match="gpu-fraction cannot be changed once a pod is made"):
-            body: JsonObject = {"metadata": {"annotations": {fields.GPU_FRACTION: changed}}}
             await guarded.client.patch(kinds.POD, "shares", body, guarded.namespace)
     looks: JsonObject = {"name": "looks", "image": "x", "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]}
     body = {"spec": {"ephemeralContainers": [looks]}}

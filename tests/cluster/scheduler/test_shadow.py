@@ -69,6 +69,22 @@ def test_what_the_other_did_is_compared_with_it() -> None:
     assert compared == {"default/fits": "same-node" if mine == "n2" else "other-node", "default/large": "wait"}
 
 
+def test_what_the_other_did_before_it_looked_is_compared_all_the_same() -> None:
+    async def story(bench: Bench) -> None:
+        for name, gpus, node in (("first", 1, "n2"), ("second", 8, "n1")):
+            await asks(bench, name, gpus)
+            await bench.client.bind(name, "default", node)
+        await bench.clock.sleep(30)
+        await asks(bench, "third", 8)
+        await bench.client.bind("third", "default", "n1")
+
+    lines, writes = told(story)
+    compared = [(line["pod"], line["instead"]) for line in lines if line["event"] == "compared"]
+    assert sorted(pod for pod, _ in compared) == ["default/first", "default/second", "default/third"]
+    assert dict(compared)["default/third"] == "wait", "eight GPUs of sixteen are free, on no one node"
+    assert writes == []
+
+
 def test_whom_it_would_have_evicted_is_told() -> None:
     async def story(bench: Bench) -> None:
         await a_queue(bench, "greedy")

@@ -97,6 +97,8 @@ class Scheduler:
         self.measured.keep(self.world.pool_names())
         for pool in self.world.pool_names():
             snapshot = self.world.snapshot(pool, self._retries, frozenset(self._aside))
+            if self._shadow is not None:
+                snapshot = self._shadow.as_if_waiting(snapshot)
             plan = await self._decide(pool, snapshot)
             if plan is None:
                 continue

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fairlead.cluster.scheduler.apply import Known
-from fairlead.model import Bind, Evict, Plan
+from fairlead.model import Bind, Evict, Plan, Pod, PodStatus, Snapshot, build_snapshot
 from fairlead.runtime.instruments import counter
 from fairlead.runtime.logs import logger
 from fairlead.wire.reasons import distinct, render
@@ -33,8 +34,31 @@ class Shadow:
 
     def __init__(self) -> None:
         self._would: dict[str, _Would] = {}
+        self._placed: dict[str, frozenset[str]] = {}
+        """Node pool to the pods that had a node when it was decided on last."""
+        self._behind: frozenset[str] = frozenset()
+        """Pods that somebody else gave a node before they were ever decided on here."""
         self._evicted: set[str] = set()
         self._log = logger("scheduler.shadow")
+
+    def as_if_waiting(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot as it would be if nobody had been quicker: pods that got a node since the last are decided on all the same."""
+        placed = frozenset(str(pod.uid) for pod in snapshot.pods if pod.node)
+        before = self._placed.get(snapshot.pool, placed)
+        self._placed[snapshot.pool] = placed
+        self._behind = placed - before - self._would.keys()
+        if not self._behind:
+            return snapshot
+        pods = [_waiting(pod) if pod.uid in self._behind else pod for pod in snapshot.pods]
+        return build_snapshot(
+            pool=snapshot.pool,
+            nodes=snapshot.nodes,
+            queues=snapshot.queues,
+            groups=snapshot.groups,
+            pods=pods,
+            levels=snapshot.levels,
+            demand=snapshot.demand,
+        )
 
     def note(self, plan: Plan, known: Known, pods_of: dict[str, list[str]]) -> None:
         """Tells what is new in a plan, and what others did since the last. `pods_of`: group to its pods, by UID."""
@@ -48,11 +72,13 @@ class Shadow:
             if outcome.result == "waiting":
                 why = "; ".join(render(reason).message for reason in distinct(outcome.reasons))
                 self._expect(known, pods_of.get(outcome.group, ()), _Would("", why))
+        if self._behind:
+            self._compare(known)
 
     def _expect(self, known: Known, uids: Iterable[str], would: _Would) -> None:
         for uid in uids:
             pod = known.pods.get(uid)
-            if pod is None or pod.spec.node_name or self._would.get(uid) == would:
+            if pod is None or (pod.spec.node_name and uid not in self._behind) or self._would.get(uid) == would:
                 continue
             self._would[uid] = would
             name = f"{pod.metadata.namespace}/{pod.metadata.name}"
@@ -82,3 +108,7 @@ class Shadow:
             self._log.info(
                 "compared", pod=name, node=pod.spec.node_name, instead=instead, mine=would.node, why=would.why
             )
+
+
+def _waiting(pod: Pod) -> Pod:
+    return replace(pod, status=PodStatus.PENDING, node="", shared=())
