@@ -91,6 +91,7 @@ def test_it_passes_the_linter(program: Helm) -> None:
         ("agent.url=fairlead.example.com", "url"),
         ("agent.url=ftp://fairlead.example.com", "url"),
         ("image.digest=sha256:abc", "digest"),
+        ("image.repository=http://registry.example/fairlead", "repository"),
         ("podSecurityPolicy.enabled=maybe", "podSecurityPolicy"),
         ("server.service.type=Ingress", "service"),
     ],
@@ -135,6 +136,20 @@ def test_every_pod_is_as_confined_as_pod_security_restricted_asks(program: Helm)
         assert {"requests", "limits"} <= container["resources"].keys()
         assert pod["enableServiceLinks"] is False, "a Service's variables would be taken for settings"
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+
+
+def test_on_openshift_no_pod_says_a_seccomp_profile_whatever_the_version(program: Helm) -> None:
+    found = [o for o in program.objects("--set", "openshift.enabled=true") if o["kind"] == "Deployment"]
+    assert found
+    for each in found:
+        (container,) = each["spec"]["template"]["spec"]["containers"]
+        assert "seccompProfile" not in container["securityContext"], each["metadata"]["name"]
+
+
+def test_agents_and_reservations_have_two_namespaces(program: Helm) -> None:
+    done = program.run("template", "fairlead", str(CHART), *NEWEST, "--set", "reservation.namespace=fairlead-node")
+    assert done.returncode != 0
+    assert "node.namespace and reservation.namespace are both" in done.stderr
 
 
 def test_pod_security_policies_are_made_where_the_kind_is_unless_the_value_says_no(program: Helm) -> None:

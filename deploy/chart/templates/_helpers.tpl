@@ -20,9 +20,9 @@ securityContext:
   readOnlyRootFilesystem: true
   runAsNonRoot: true
   capabilities: {drop: [ALL]}
-  {{- if not (and .Values.openshift.enabled (semverCompare "<1.24.0-0" .Capabilities.KubeVersion.Version)) }}
+  {{- if not .Values.openshift.enabled }}
   seccompProfile: {type: RuntimeDefault}
-  {{- end }}  {{- /* before 4.11, OpenShift let no account say one */}}
+  {{- end }}  {{- /* OpenShift says it itself, and before 4.11 let no account do so */}}
 {{- end -}}
 
 {{/* As whom pods run: on OpenShift, as whom it says. `volumes`: theirs too. */}}

@@ -166,7 +166,8 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.UNSUPPORTED: lambda r: f"It asks for {r.subject}, which this version does not schedule",
     Code.GATED: lambda _: "A scheduling gate keeps it back",
     Code.NOT_ADMITTED: lambda _: (
-        "It was made while admission did not answer, and would not see its part of a GPU: delete it and make it again"
+        "It was made while admission did not answer, or in a namespace that belongs to no project, and would not see its part of a GPU: "
+        "make it again, in a project's namespace"
     ),
     Code.QUEUE_DEPTH: lambda r: f"Others of {r.subject or 'its queue'} are looked at first",
 }

@@ -120,8 +120,8 @@ def test_a_pod_that_admission_did_not_see_waits_and_says_so() -> None:
         pod = await bench.client.get(kinds.POD, "a", "default")
         told = " ".join(c.message for c in pod.status.conditions)
         assert (
-            "It was made while admission did not answer, and would not see its part of a GPU: delete it and make it again"
-            in told
+            "It was made while admission did not answer, or in a namespace that belongs to no project, and would not see its part of a "
+            "GPU: make it again, in a project's namespace" in told
         )
         assert await requests(bench) == {}
 
