@@ -122,7 +122,7 @@ def _count(nodes: int) -> str:
 
 _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.QUEUE_MISSING: lambda r: (
-        f"There is no queue {r.subject!r}: the project is not known to the cluster"
+        f"There is no queue {r.subject!r}, or it is below one that is not there, or below itself: no project is known by it"
         if r.subject
         else "Its namespace belongs to no project: only the namespaces of projects have a queue"
     ),
