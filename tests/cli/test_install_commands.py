@@ -48,3 +48,14 @@ def test_what_it_uses_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "control-plane" not in words, "what is behind the way is unknown, and needs no accepting"
     assert "waits for egress-control-plane: app.fairlead.example: dns nxdomain" in told
     assert "ghcr.example:443" in told
+
+
+def test_a_release_that_did_not_end_is_said_to_be_taken_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts, file = tmp_path / "facts.yaml", tmp_path / "fairlead.yaml"
+    facts.write_text("helm_releases: [{name: fairlead, namespace: fairlead, status: failed}]\n", encoding="utf-8")
+    file.write_text("production: false\n", encoding="utf-8")
+    words = ["--kubeconfig", str(tmp_path / "none"), "--helm", str(tmp_path / "no-helm")]
+    assert run(["install", "--facts", str(facts), "--config", str(file), *words]) != 0, "there is no Helm"
+    told, beside = capsys.readouterr()
+    assert "the Helm release fairlead/fairlead is failed" in told
+    assert "Nothing else fails, so the release that did not end is taken up." in beside

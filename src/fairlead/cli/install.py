@@ -179,13 +179,16 @@ def _preflight(given: Mapping[str, Any]) -> tuple[Report, Config]:
     if report.is_out_of_reach:
         sys.exit(report.exit_code())
     failed = [each for each in report.results if each.counts is Verdict.FAIL]
+    is_stuck = any(each.finding.cause == _OURS_TO_MEND for each in failed)
     failed = [each for each in failed if each.finding.cause != _OURS_TO_MEND]
     if failed:
         names = " ".join(f"--accept {each.check.code}='WHY'" for each in failed)
-        if any(each.finding.cause == _OURS_TO_MEND for each in report.results):
+        if is_stuck:
             click.echo("\nThe release that did not end is taken up by this command once nothing else fails.", err=True)
         click.echo(f"\nNothing was changed. Mend what fails, or take the risk, which is recorded: {names}", err=True)
         sys.exit(report.exit_code())
+    if is_stuck:
+        click.echo("\nNothing else fails, so the release that did not end is taken up.", err=True)
     if unknown := ", ".join(each.check.code for each in report.results if each.counts is Verdict.UNKNOWN):
         click.echo(f"\nNot known: {unknown}. Nothing of it is known to be missing, so it goes on.", err=True)
     return report, config
