@@ -39,12 +39,11 @@ def gpu_of(pod: Pod) -> GpuRequest:
 
     A pod that shares devices has what it was given, whatever its annotations say since.
     """
-    asked, groups = _asked_gpu(pod), groups_of(pod)
-    given = pod.metadata.annotations.get(fields.GPU_PORTION) if groups else None
+    asked, given = _asked_gpu(pod), pod.metadata.annotations.get(fields.GPU_PORTION)
     if not given or asked.memory_mib or f"{asked.portion_milli / 1000:.2f}" == given:
         return asked
-    portion = round(_decimal(given) * 1000)
-    return GpuRequest(devices=len(groups), portion_milli=min(portion, 999)) if portion > 0 else asked
+    groups, portion = groups_of(pod), round(_decimal(given) * 1000)
+    return GpuRequest(devices=len(groups), portion_milli=min(portion, 999)) if groups and portion > 0 else asked
 
 
 def _asked_gpu(pod: Pod) -> GpuRequest:
