@@ -107,6 +107,11 @@ class Verifier:
         finally:
             await self._take_away()
 
+    @property
+    def _is_theirs(self) -> bool:
+        """Whether the namespace is made by an administrator, or waited for."""
+        return self._makes_namespace and not self._has_made
+
     async def _make_namespace(self) -> None:
         """Where an administrator made it, or has to, nothing is done: what is missing is told by the project."""
         labels = {PROJECT: NAME, QUEUE: NAME, QUEUE_OLD: NAME}
@@ -120,7 +125,7 @@ class Verifier:
         path, told = path_of(_OURS, "projects", NAME), ""
         while True:
             status = (await self._api.get(path)).get("status") or {}
-            if (message := status.get("message") or "") and message != told:
+            if (message := status.get("message") or "") and message != told and self._is_theirs:
                 self._tell(f"Its project waits: {message}")
                 told = message
             with contextlib.suppress(NotFound):
@@ -183,14 +188,16 @@ class Verifier:
         }
 
     async def _take_away(self) -> None:
-        """The project first, else its namespace would be made again. A namespace that an administrator made stays, without our pods."""
+        """The project first, else its namespace would be made again. A namespace that an administrator made stays, without our pods
+        and copies of pull secrets.
+        """
         of_project = (path_of(_OURS, "projects", NAME), path_of(_OURS, "departments", NAME))
-        is_theirs = self._makes_namespace and not self._has_made
-        pods = tuple(path_of("v1", "pods", each, NAMESPACE) for each in (_GPU, _PLAIN))
-        for path in (*of_project, *(pods if is_theirs else (path_of("v1", "namespaces", NAMESPACE),))):
+        inside = [path_of("v1", "pods", each, NAMESPACE) for each in (_GPU, _PLAIN)]
+        inside += [path_of("v1", "secrets", each, NAMESPACE) for each in self._image.secrets]
+        for path in (*of_project, *(inside if self._is_theirs else (path_of("v1", "namespaces", NAMESPACE),))):
             with contextlib.suppress(NotFound):
                 await self._api.call("DELETE", path)
-        if is_theirs:
+        if self._is_theirs:
             return
         end = self._api.clock.monotonic() + self._seconds
         with contextlib.suppress(NotFound):

@@ -135,10 +135,9 @@ def permissions(facts: Facts, config: Config) -> Finding:
         ]
         cause = Refusal.ESCALATION if any(each.refusal is Refusal.ESCALATION for each in refused) else Refusal.RBAC
         return failed("; ".join(what), cause, _request(refused, rights))
-    lacking = sorted({each.namespace for each in sent if each.status == _NOT_THERE and each.namespace})
-    if lacking and not config.create_namespaces:
-        remedy = "\n".join(f"kubectl create namespace {each}" for each in lacking)
-        return failed(f"create_namespaces is off, and there is no namespace {listed(lacking)}", "no-namespace", remedy)
+    if (lacking := _lacking(sent)) and not config.create_namespaces:
+        seen = f"create_namespaces is off, and there is no namespace {listed(lacking)}"
+        return failed(seen, "no-namespace", "\n".join(lacking.values()))
     if unread:
         return unknown(
             f"may not be read, so that other checks cannot know: {', '.join(unread)}",
@@ -166,10 +165,13 @@ def _untried(sent: Sequence[Try]) -> Finding:
         return unknown(
             seen, Refusal.NO_DRY_RUN, "Ask whoever runs that webhook for sideEffects: None", Who.CLUSTER_ADMIN
         )
-    lacking = sorted({each.namespace for each in sent if each.status == _NOT_THERE and each.namespace})
-    return unknown(
-        seen, remedy="\n".join(f"kubectl create namespace {each}" for each in lacking), who=Who.CLUSTER_ADMIN
-    )
+    return unknown(seen, remedy="\n".join(_lacking(sent).values()), who=Who.CLUSTER_ADMIN)
+
+
+def _lacking(sent: Sequence[Try]) -> dict[str, str]:
+    """Namespaces that are not there -> what makes each."""
+    names = sorted({each.namespace for each in sent if each.status == _NOT_THERE and each.namespace})
+    return {name: f"kubectl create namespace {name}" for name in names}
 
 
 _NOT_THERE: Final = 404
